@@ -1,0 +1,1 @@
+"""The plant's books: one folder a module, all alike."""

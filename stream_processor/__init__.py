@@ -1,0 +1,1 @@
+"""From telemetry to advisories, in the stages of ISO 13374."""
