@@ -49,7 +49,10 @@ def build_stubs() -> None:
         [*protos, Path(__file__)]
     ):
         return
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
     subprocess.run(
         [
             sys.executable, "-m", "grpc_tools.protoc",
@@ -96,7 +99,9 @@ def build_ui() -> None:
     environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
     installed = web / "node_modules" / ".package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < newest([web / "package-lock.json"]):
-        subprocess.run([*npm, "ci", "--no-audit", "--no-fund"], cwd=web, env=environment, check=True)
+        subprocess.run(
+            [*npm, "ci", "--no-audit", "--no-fund"], cwd=web, env=environment, check=True
+        )
     subprocess.run([*npm, "run", "build"], cwd=web, env=environment, check=True)
 
 

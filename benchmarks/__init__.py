@@ -1,0 +1,1 @@
+"""Ratios against peers, each in one run; never a pass mark."""

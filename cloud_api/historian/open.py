@@ -1,0 +1,43 @@
+"""Choose the historian by its URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from cloud_api.historian.port import Historian, HistorianError
+
+
+def open_historian(url: str) -> Historian:
+    """Open the historian at `url`.
+
+    `duckdb:///{path}` is a file; `influxdb+http://{organisation}:{token}@{host}:{port}/{bucket}`
+    (or `influxdb+https`) is an InfluxDB 2.
+
+    Raises:
+        HistorianError: the URL is of no known kind, or the store cannot be opened.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "duckdb":
+        from cloud_api.historian.duckdb import DuckDBHistorian
+
+        return DuckDBHistorian(Path(unquote(parts.path.removeprefix("/"))))
+    if parts.scheme in ("influxdb+http", "influxdb+https"):
+        from cloud_api.historian.influxdb import InfluxDBHistorian
+
+        bucket = parts.path.strip("/")
+        if not (parts.hostname and parts.username and parts.password and bucket):
+            raise HistorianError(
+                "the historian's URL needs organisation, token, host and bucket: "
+                "influxdb+http://ORGANISATION:TOKEN@HOST:8086/BUCKET"
+            )
+        host = parts.netloc.rpartition("@")[2]
+        return InfluxDBHistorian(
+            url=f"{parts.scheme.removeprefix('influxdb+')}://{host}",
+            organisation=unquote(parts.username),
+            token=unquote(parts.password),
+            bucket=unquote(bucket),
+        )
+    raise HistorianError(
+        f"no historian is of the kind {parts.scheme!r}: use duckdb, influxdb+http or influxdb+https"
+    )

@@ -1,0 +1,107 @@
+"""What the server is told from outside: one frozen class, from the environment."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit, urlunsplit
+
+SECRETS = frozenset({"broker_password", "api_token", "admin_password"})
+
+
+class SettingsError(ValueError):
+    """A variable of the environment has a value the server cannot use."""
+
+
+def _port(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
+    try:
+        port = int(text)
+    except ValueError:
+        port = 0
+    if not 0 < port < 65536:
+        raise SettingsError(f"{name} is {text!r}: give a port between 1 and 65535")
+    return port
+
+
+def _without_password(url: str) -> str:
+    """Return `url` with its password, if it has one, replaced."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The server's settings; `docs/contracts.md` says what each means.
+
+    `admin_password` is that of the user `admin` at the first start; empty lets the server make one
+    and print it.
+    """
+
+    data_dir: Path
+    nats_url: str
+    broker_user: str
+    broker_password: str
+    http_host: str
+    http_port: int
+    grpc_host: str
+    grpc_port: int
+    api_token: str
+    admin_password: str
+    database_url: str
+    historian_url: str
+    log_format: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the settings.
+
+        Raises:
+            SettingsError: a value cannot be used; the message names the variable.
+        """
+
+        def text(name: str, default: str = "") -> str:
+            return environment.get(name) or default
+
+        data_dir = Path(text("HEADRACE_DATA_DIR", ".headrace")).absolute()
+        log_format = text("HEADRACE_LOG_FORMAT", "console" if sys.stderr.isatty() else "json")
+        if log_format not in ("console", "json"):
+            raise SettingsError(f"HEADRACE_LOG_FORMAT is {log_format!r}: give console or json")
+        api_token = text("HEADRACE_API_TOKEN")
+        if api_token and len(api_token) < 16:
+            raise SettingsError("HEADRACE_API_TOKEN is too short: give at least 16 characters")
+        return cls(
+            data_dir=data_dir,
+            nats_url=text("HEADRACE_NATS_URL", "nats://127.0.0.1:4222"),
+            broker_user=text("HEADRACE_BROKER_USER"),
+            broker_password=text("HEADRACE_BROKER_PASSWORD"),
+            http_host=text("HEADRACE_HTTP_HOST", "127.0.0.1"),
+            http_port=_port(environment, "HEADRACE_HTTP_PORT", 8080),
+            grpc_host=text("HEADRACE_GRPC_HOST", "127.0.0.1"),
+            grpc_port=_port(environment, "HEADRACE_GRPC_PORT", 50051),
+            api_token=api_token,
+            admin_password=text("HEADRACE_ADMIN_PASSWORD"),
+            database_url=text("HEADRACE_DATABASE_URL", f"sqlite:///{data_dir / 'headrace.db'}"),
+            historian_url=text(
+                "HEADRACE_HISTORIAN_URL", f"duckdb:///{data_dir / 'historian.duckdb'}"
+            ),
+            log_format=log_format,
+        )
+
+    def redacted(self) -> dict[str, str]:
+        """Return the settings as text, secrets and passwords in URLs replaced by `***`."""
+        shown = {}
+        for item in fields(self):
+            value = str(getattr(self, item.name))
+            if item.name in SECRETS:
+                value = "***" if value else ""
+            elif item.name.endswith("_url"):
+                value = _without_password(value)
+            shown[item.name] = value
+        return shown

@@ -1,0 +1,1 @@
+"""Who is calling: people with passwords and sessions, processes with tokens."""

@@ -1,0 +1,48 @@
+"""The broker's streams that the server reads."""
+
+from __future__ import annotations
+
+from nats.js import JetStreamContext
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import BadRequestError, NotFoundError
+
+POINTS = "POINTS"
+DEAD_LETTERS = "DEADLETTER"
+
+CONFIGURATIONS = (
+    StreamConfig(
+        name=POINTS,
+        description="Points for the historian and the live view",
+        subjects=["points.>"],
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.OLD,
+        max_age=2 * 3600,
+        max_bytes=2 * 1024**3,
+    ),
+    StreamConfig(
+        name=DEAD_LETTERS,
+        description="Messages the flow set aside",
+        subjects=["deadletter.>"],
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.OLD,
+        max_age=30 * 24 * 3600,
+        max_bytes=256 * 1024**2,
+        duplicate_window=120,
+    ),
+)
+
+
+async def ensure_streams(jetstream: JetStreamContext) -> None:
+    """Make the streams that are missing; one that is there stays as its maker wanted it."""
+    for configuration in CONFIGURATIONS:
+        assert configuration.name is not None
+        try:
+            await jetstream.stream_info(configuration.name)
+        except NotFoundError:
+            try:
+                await jetstream.add_stream(configuration)
+            except BadRequestError:
+                # Another process made it a moment ago, in its own way.
+                await jetstream.stream_info(configuration.name)

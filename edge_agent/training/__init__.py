@@ -1,0 +1,1 @@
+"""Train and quantise the agent's autoencoders; needs the extra `train`."""

@@ -1,0 +1,1 @@
+"""Parts, stock, reservations and requisitions: what a ticket needs, and what must be bought."""

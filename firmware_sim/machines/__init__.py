@@ -1,0 +1,1 @@
+"""The machines: one file each, all on firmware_sim/physics."""

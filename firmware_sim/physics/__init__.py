@@ -1,0 +1,1 @@
+"""The building blocks of the machines: formulas, each with its source."""

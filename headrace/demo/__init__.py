@@ -1,0 +1,1 @@
+"""The demo: a plant that fails before your eyes."""

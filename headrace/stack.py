@@ -1,0 +1,113 @@
+"""The whole of Headrace on this machine: broker, server and processor, then agents as asked for."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from headrace.broker import free_port
+from headrace.client import ApiClient
+from headrace.supervisor import Child, Supervisor
+
+HTTP_PORT = 8080
+GRPC_PORT = 50051
+
+
+def _port(wanted: int) -> int:
+    """Return `wanted` when it is free on the loopback interface, else any free port."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            return free_port()
+    return wanted
+
+
+@dataclass
+class Stack:
+    """What runs, and how to reach it."""
+
+    supervisor: Supervisor
+    data_dir: Path
+    http_port: int
+    grpc_port: int
+    counters_port: int
+    admin_password: str
+    client: ApiClient
+
+    @property
+    def url(self) -> str:
+        """Address of the web application and of REST."""
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def grpc_target(self) -> str:
+        """Address of the gRPC door."""
+        return f"127.0.0.1:{self.grpc_port}"
+
+    def counters(self) -> dict[str, Any]:
+        """Return the processor's counters; empty while it does not answer."""
+        try:
+            response = httpx.get(
+                f"http://127.0.0.1:{self.counters_port}/counters", timeout=5, trust_env=False
+            )
+            return dict(response.json()) if response.status_code == 200 else {}
+        except (httpx.TransportError, ValueError):
+            return {}
+
+    def start_agent(self, configuration: Path, until_drained: bool) -> Child:
+        """Start an edge agent with the gateway file `configuration`."""
+        arguments = ["-m", "edge_agent", str(configuration)]
+        if until_drained:
+            arguments.append("--until-drained")
+        return self.supervisor.start(
+            f"edge_agent-{configuration.stem}", arguments, may_end=until_drained
+        )
+
+
+@contextmanager
+def running(data_dir: Path, fixed_ports: bool = False) -> Iterator[Stack]:
+    """Start broker, server and processor with everything they keep in `data_dir`; stop them after.
+
+    With `fixed_ports` the usual ports are taken when they are free.
+
+    Raises:
+        SupervisorError: one of them did not become ready.
+        BrokerError: the broker did not start.
+    """
+    http_port = _port(HTTP_PORT) if fixed_ports else free_port()
+    grpc_port = _port(GRPC_PORT) if fixed_ports else free_port()
+    counters_port = free_port()
+    password = secrets.token_urlsafe(12)
+    environment = {
+        "HEADRACE_DATA_DIR": str(data_dir),
+        "HEADRACE_HTTP_PORT": str(http_port),
+        "HEADRACE_GRPC_PORT": str(grpc_port),
+        "HEADRACE_ADMIN_PASSWORD": password,
+        "HEADRACE_API_TOKEN": secrets.token_urlsafe(32),
+        "HEADRACE_METRICS_PORT": str(counters_port),
+        "HEADRACE_LOG_FORMAT": "json",
+    }
+    with (
+        Supervisor(data_dir, environment) as supervisor,
+        ApiClient(f"http://127.0.0.1:{http_port}") as client,
+    ):
+        stack = Stack(
+            supervisor, data_dir, http_port, grpc_port, counters_port, password, client
+        )  # fmt: skip
+        supervisor.start("cloud_api", ["-m", "cloud_api"], ready=client.ready)
+        client.sign_in("admin", password)
+        supervisor.start(
+            "stream_processor",
+            ["-m", "stream_processor"],
+            ready=lambda: bool(stack.counters()),
+            timeout=240,
+        )
+        yield stack

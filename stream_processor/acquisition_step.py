@@ -1,0 +1,72 @@
+"""Run acquisition as a step of the dataflow: the clock, the snapshots and the counters."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from bytewax.operators import StatefulBatchLogic
+
+from stream_processor.acknowledgement import Ledger
+from stream_processor.acquisition import Acquisition, Output
+from stream_processor.counters import DEAD_LETTERS, Counters
+from stream_processor.messages import Mark, Message, set_aside
+from stream_processor.v1 import dead_letter_pb2 as dl
+
+log = structlog.get_logger(__name__)
+
+
+class AcquisitionLogic(StatefulBatchLogic[Message, Output | Mark, dict[str, Any]]):
+    """Acquisition of one edge node."""
+
+    def __init__(self, counters: Counters, ledger: Ledger, resume: dict[str, Any] | None) -> None:
+        self._counters = counters
+        if resume is None:
+            self._acquisition = Acquisition()
+        else:
+            self._acquisition = Acquisition.restore(resume, time.time())
+            ledger.recovered(self._acquisition.marks())
+            self._count()
+
+    def on_batch(self, values: list[Message]) -> tuple[list[Output | Mark], bool]:
+        """Take messages in the log's order."""
+        now = time.time()
+        found: list[Output | Mark] = []
+        for message in values:
+            found += self._take(message, now)
+        return self._with_marks(found)
+
+    def _take(self, message: Message, now: float) -> list[Output]:
+        try:
+            return self._acquisition.update(message, now)
+        except Exception as error:
+            # The log would hand the message over again after every start.
+            log.exception("acquisition failed", topic=message.topic, log=message.log_sequence)
+            aside = set_aside(
+                message, dl.DEAD_LETTER_REASON_STAGE_FAILED, f"acquisition failed: {error!r}"
+            )
+            self._acquisition.counts[f"{DEAD_LETTERS}{aside.reason}"] += 1
+            return [aside]
+
+    def on_notify(self) -> tuple[list[Output | Mark], bool]:
+        """Do what is due."""
+        return self._with_marks([*self._acquisition.tick(time.time())])
+
+    def notify_at(self) -> datetime | None:
+        """Return when something is due."""
+        due = self._acquisition.due()
+        return None if due is None else datetime.fromtimestamp(due, UTC)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state; it shares nothing that changes."""
+        return self._acquisition.state()
+
+    def _with_marks(self, found: list[Output | Mark]) -> tuple[list[Output | Mark], bool]:
+        self._count()
+        return [*found, *self._acquisition.marks()], StatefulBatchLogic.RETAIN
+
+    def _count(self) -> None:
+        node = f"{self._acquisition.site}/{self._acquisition.edge_node}"
+        self._counters.put(f"acquisition/{node}", self._acquisition.counts)

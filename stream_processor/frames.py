@@ -1,0 +1,92 @@
+"""What travels between the stages: equipment, frames of samples, and the stage interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelInfo:
+    """A channel as the device's birth declared it (docs/contracts.md)."""
+
+    name: str
+    unit: str
+    sample_rate_hz: float
+    quantity: str = "other"
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EquipmentInfo:
+    """A machine as its birth declared it; `facts` maps `Nominal Speed`, … to values."""
+
+    site: str
+    edge_node: str
+    equipment: str
+    equipment_class: str
+    path: str
+    clock: str
+    channels: Mapping[str, ChannelInfo]
+    facts: Mapping[str, str | int | float] = field(default_factory=dict)
+    edge_model: str = ""
+
+    @property
+    def key(self) -> str:
+        """Name of the equipment's state, `{site}/{equipment}`."""
+        return f"{self.site}/{self.equipment}"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded, validated batch of a machine, its samples as float64; missing ones are NaN.
+
+    `start_time_ms` is the event time of the first sample of every channel, `sent_time_ms` the wall
+    clock at which the agent made the batch; both milliseconds since the epoch, UTC.
+    """
+
+    info: EquipmentInfo
+    start_time_ms: int
+    sent_time_ms: int
+    samples: Mapping[str, Array]
+    edge_score: float | None = None
+    boot_epoch: int = 0
+    batch: int = 0
+    log_sequence: int = 0
+    is_historical: bool = False
+    trace_id: str = ""
+
+
+In = TypeVar("In", contravariant=True)
+Out = TypeVar("Out", covariant=True)
+
+
+class Stage(Protocol[In, Out]):
+    """One of the six steps of ISO 13374 for one piece of equipment.
+
+    A stage knows no clock, no I/O and no engine: what it returns depends on what it was given and
+    on its state alone, so a replay after a crash returns the same.
+    """
+
+    def update(self, item: In) -> Out:
+        """Take the next item in event-time order and return what the next stage needs."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Return the state: `schema` (int), parameters and arrays of our own; small, picklable."""
+        ...
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> Self:
+        """Return a stage in `state`, migrating older schemas.
+
+        Raises:
+            ValueError: the schema is newer than this code.
+        """
+        ...

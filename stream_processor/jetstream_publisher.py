@@ -1,0 +1,152 @@
+"""Publish to JetStream from the flow's thread: at once, confirmed later, never given up."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+
+import nats
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.js.errors import Error as JetStreamError
+from nats.js.errors import NotFoundError
+
+from stream_processor.settings import Settings
+from stream_processor.streams import TELEMETRY, ensure
+
+ACK_TIMEOUT_S = 5.0
+RETRY_S = 0.2
+MAX_RETRY_S = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class StoppedError(RuntimeError):
+    """The process is ending and something was not confirmed; recovery will do it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to publish; the server drops another with the same `message_id`."""
+
+    subject: str
+    payload: bytes
+    message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message of the log and when it was stored."""
+
+    payload: bytes
+    time: datetime | None
+
+
+class JetStreamPublisher:
+    """One connection in a thread of its own, shared by the sinks of the process."""
+
+    def __init__(self, settings: Settings, stopping: threading.Event) -> None:
+        self._settings = settings
+        self._stopping = stopping
+        self._loop = asyncio.new_event_loop()
+        self._client: Client | None = None
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="jetstream-publisher", daemon=True
+        )
+        self._thread.start()
+
+    def start(self) -> None:
+        """Connect and make the streams; wait for the server as long as it takes.
+
+        Raises:
+            StoppedError: the process is ending.
+        """
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+
+    def publish(self, messages: Sequence[Outgoing]) -> Future[str | None]:
+        """Send messages; the future ends when the server has confirmed all of them.
+
+        The future raises StoppedError when the process ends before that.
+        """
+        return asyncio.run_coroutine_threadsafe(self._publish_all(messages), self._loop)
+
+    def telemetry(self, log_sequence: int) -> Future[Stored | None]:
+        """Return a message of the telemetry log, None when it is gone."""
+        return asyncio.run_coroutine_threadsafe(self._telemetry(log_sequence), self._loop)
+
+    def stop(self) -> None:
+        """Close the connection and end the thread."""
+        if self._client is not None:
+            asyncio.run_coroutine_threadsafe(self._client.close(), self._loop).result(timeout=5.0)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=5.0)
+
+    async def _start(self) -> None:
+        delay = RETRY_S
+        while True:
+            try:
+                self._client = await nats.connect(
+                    self._settings.nats_url,
+                    user=self._settings.broker_user or None,
+                    password=self._settings.broker_password or None,
+                    name="headrace stream_processor",
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=RETRY_S,
+                    error_cb=_report,
+                )
+                await ensure(self._client.jetstream(), self._settings)
+                return
+            except (OSError, nats.errors.Error) as error:
+                delay = await self._pause("the broker is not ready", error, delay)
+
+    async def _pause(self, what: str, error: Exception, delay: float) -> float:
+        log.warning(what, why=str(error) or type(error).__name__, again_s=delay)
+        if self._stopping.is_set():
+            raise StoppedError(f"{what}: {error}") from error
+        await asyncio.sleep(delay)
+        return min(2 * delay, MAX_RETRY_S)
+
+    def _connected(self) -> Client:
+        if self._client is None:
+            raise RuntimeError("start the publisher before publishing")
+        return self._client
+
+    async def _publish_all(self, messages: Sequence[Outgoing]) -> str | None:
+        await asyncio.gather(*(self._publish(message) for message in messages))
+        return None
+
+    async def _publish(self, message: Outgoing) -> None:
+        headers = {"Nats-Msg-Id": message.message_id} if message.message_id else None
+        delay = RETRY_S
+        while True:
+            try:
+                await (
+                    self._connected()
+                    .jetstream()
+                    .publish(
+                        message.subject, message.payload, timeout=ACK_TIMEOUT_S, headers=headers
+                    )
+                )
+                return
+            except (OSError, nats.errors.Error, JetStreamError) as error:
+                delay = await self._pause(f"{message.subject} was not stored", error, delay)
+
+    async def _telemetry(self, log_sequence: int) -> Stored | None:
+        delay = RETRY_S
+        while True:
+            try:
+                found = await self._connected().jetstream().get_msg(TELEMETRY, seq=log_sequence)
+                return Stored(found.data or b"", found.time)
+            except NotFoundError:
+                return None
+            except (OSError, nats.errors.Error, JetStreamError) as error:
+                delay = await self._pause("the log was not read", error, delay)
+
+
+async def _report(error: Exception) -> None:
+    log.warning("connection to the broker", why=str(error) or type(error).__name__)

@@ -1,0 +1,226 @@
+"""Rolling mean, variance, minimum and maximum in one pass over a block, exact after any spike.
+
+A sliding window over a stream is cut at multiples of the window's length, as van Herk (1992) and
+Gil and Werman (1993) do for minima: every window is the end of one segment and the beginning of
+the next, so it is a merge of one running statistic taken backwards over the earlier segment and
+one taken forwards over the later. Nothing is ever subtracted, so a spike of 1e9 that has left the
+window has left no trace. Sums are taken about a centre near the data; where that centre proves
+far from the data (the sum of squares dwarfs the spread), the segment is done again with Welford's
+recurrence and the pairwise merge of Chan, Golub and LeVeque (1983).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Array = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+
+# Below this share of the centred sum of squares, the spread has lost more digits than the nine
+# that are promised could afford.
+_CANCELLATION = 1e-4
+
+
+@njit(cache=True, nogil=True)
+def _segment_fast(
+    data: Array, start: int, window: int, length: int, centre: float, scratch: Array, out: Array
+) -> bool:
+    """Fill `out[:, :]` for the windows that end in a segment of finite samples.
+
+    The segment is `data[start : start + length]`; the one before it, `window` long, must be finite
+    as well. `out` has the rows mean, variance, minimum, maximum, count. Return False when the
+    centre was too far from the data.
+    """
+    back_sum = scratch[0]
+    back_square = scratch[1]
+    back_low = scratch[2]
+    back_high = scratch[3]
+    fore_sum = scratch[4]
+    fore_square = scratch[5]
+    fore_low = scratch[6]
+    fore_high = scratch[7]
+    s = 0.0
+    q = 0.0
+    low = np.inf
+    high = -np.inf
+    t = 0.0
+    r = 0.0
+    lower = np.inf
+    higher = -np.inf
+    # Two independent chains, one backwards and one forwards, so that the processor overlaps them.
+    for i in range(window):
+        v = data[start - 1 - i]
+        c = v - centre
+        s += c
+        q += c * c
+        low = v if v < low else low
+        high = v if v > high else high
+        at = window - 1 - i
+        back_sum[at] = s
+        back_square[at] = q
+        back_low[at] = low
+        back_high[at] = high
+        if i < length:
+            u = data[start + i]
+            d = u - centre
+            t += d
+            r += d * d
+            lower = u if u < lower else lower
+            higher = u if u > higher else higher
+            fore_sum[i] = t
+            fore_square[i] = r
+            fore_low[i] = lower
+            fore_high[i] = higher
+    back_sum[window] = 0.0
+    back_square[window] = 0.0
+    back_low[window] = np.inf
+    back_high[window] = -np.inf
+    share = 1.0 / window
+    worst = 0.0
+    for i in range(length):
+        total = back_sum[i + 1] + fore_sum[i]
+        square = back_square[i + 1] + fore_square[i]
+        mean = total * share
+        spread = square - total * mean
+        worst = max(worst, _CANCELLATION * square - spread)
+        out[0, i] = centre + mean
+        out[1, i] = spread * share
+        a = back_low[i + 1]
+        b = fore_low[i]
+        out[2, i] = a if a < b else b
+        a = back_high[i + 1]
+        b = fore_high[i]
+        out[3, i] = a if a > b else b
+        out[4, i] = window
+    return worst <= 0.0
+
+
+@njit(cache=True, nogil=True)
+def _segment_exact(
+    data: Array, start: int, window: int, length: int, scratch: Array, out: Array
+) -> None:
+    """Do the same with Welford's recurrence; samples that are not numbers are skipped."""
+    count = 0.0
+    mean = 0.0
+    spread = 0.0
+    low = np.inf
+    high = -np.inf
+    for row in range(5):
+        scratch[row, window] = 0.0
+    scratch[3, window] = np.inf
+    scratch[4, window] = -np.inf
+    for i in range(window):
+        v = data[start - 1 - i]
+        if np.isfinite(v):
+            count += 1.0
+            d = v - mean
+            mean += d / count
+            spread += d * (v - mean)
+            low = min(low, v)
+            high = max(high, v)
+        at = window - 1 - i
+        scratch[0, at] = count
+        scratch[1, at] = mean
+        scratch[2, at] = spread
+        scratch[3, at] = low
+        scratch[4, at] = high
+    count = 0.0
+    mean = 0.0
+    spread = 0.0
+    low = np.inf
+    high = -np.inf
+    for i in range(length):
+        v = data[start + i]
+        if np.isfinite(v):
+            count += 1.0
+            d = v - mean
+            mean += d / count
+            spread += d * (v - mean)
+            low = min(low, v)
+            high = max(high, v)
+        other = scratch[0, i + 1]
+        n = other + count
+        out[4, i] = n
+        if n == 0.0:
+            out[0, i] = np.nan
+            out[1, i] = np.nan
+            out[2, i] = np.nan
+            out[3, i] = np.nan
+            continue
+        if other == 0.0:
+            out[0, i] = mean
+            out[1, i] = spread / n
+        elif count == 0.0:
+            out[0, i] = scratch[1, i + 1]
+            out[1, i] = scratch[2, i + 1] / n
+        else:
+            d = mean - scratch[1, i + 1]
+            out[0, i] = (other * scratch[1, i + 1] + count * mean) / n
+            out[1, i] = (scratch[2, i + 1] + spread + d * d * (other * count / n)) / n
+        out[2, i] = min(low, scratch[3, i + 1])
+        out[3, i] = max(high, scratch[4, i + 1])
+
+
+@njit(cache=True, nogil=True)
+def rolling_into(data: Array, window: int, out: Array) -> None:
+    """Fill `out` (5, n) for the `n` samples that follow the first `window` of `data`.
+
+    `data` holds `window` earlier samples (NaN where there were none) and then `n` new ones; the
+    rows of `out` are mean, variance (population), minimum, maximum and count of the numbers among
+    the `window` samples that end with each new one.
+    """
+    n = data.size - window
+    scratch = np.empty((8, window + 1))
+    before_finite = True
+    centre = 0.0
+    for i in range(window):
+        v = data[i]
+        before_finite = before_finite and np.isfinite(v)
+        centre += v
+    centre /= window
+    start = window
+    while start < data.size:
+        length = min(window, data.size - start)
+        finite = True
+        for i in range(length):
+            finite = finite and np.isfinite(data[start + i])
+        part = out[:, start - window : start - window + length]
+        done = False
+        if finite and before_finite and np.isfinite(centre):
+            done = _segment_fast(data, start, window, length, centre, scratch, part)
+        if not done:
+            _segment_exact(data, start, window, length, scratch, part)
+        centre = part[0, length - 1]
+        before_finite = finite
+        start += length
+
+
+@dataclass
+class Rolling:
+    """Rolling statistics of a stream that arrives in blocks; `tail` is all the state there is."""
+
+    window: int
+    tail: Array
+
+    @classmethod
+    def empty(cls, window: int) -> Rolling:
+        """Return the statistics of a stream that has not begun.
+
+        Raises:
+            ValueError: the window is shorter than 2 samples.
+        """
+        if window < 2:
+            raise ValueError(f"a rolling window must hold at least 2 samples, not {window}")
+        return cls(window, np.full(window, np.nan))
+
+    def update(self, block: Array) -> Array:
+        """Return (5, n): mean, variance, minimum, maximum, count of the window at each sample."""
+        data = np.concatenate((self.tail, block))
+        out = np.empty((5, block.size))
+        rolling_into(data, self.window, out)
+        self.tail = data[data.size - self.window :].copy()
+        return out

@@ -1,0 +1,9 @@
+"""Models that learn one observation at a time."""
+
+from __future__ import annotations
+
+from stream_processor.models.baseline import Baseline
+from stream_processor.models.drift import DriftMonitor
+from stream_processor.models.forest import HalfSpaceForest
+
+__all__ = ["Baseline", "DriftMonitor", "HalfSpaceForest"]

@@ -1,0 +1,86 @@
+"""River's Page-Hinkley test on several series at once, its state kept as plain numbers."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from river import drift
+
+Array = npt.NDArray[np.float64]
+
+# Of scores in standard deviations: shifts under `DELTA` are let go, and `THRESHOLD` is their sum.
+DELTA = 0.5
+THRESHOLD = 60.0
+MIN_INSTANCES = 60
+# Old excess fades with this factor an observation, so that single spikes never add up.
+FADING = 1.0 - 1.0 / 500.0
+
+SCHEMA = 1
+
+
+class DriftMonitor:
+    """Page-Hinkley tests (Page 1954), one a series.
+
+    River pickles its object whole, and a pickle does not outlive River's next version: the state
+    here is the six numbers of each test, from which the object is rebuilt.
+    """
+
+    def __init__(self, series: int) -> None:
+        self._tests = [self._test() for _ in range(series)]
+
+    @staticmethod
+    def _test() -> drift.PageHinkley:
+        return drift.PageHinkley(
+            min_instances=MIN_INSTANCES, delta=DELTA, threshold=THRESHOLD, alpha=FADING
+        )
+
+    def update(self, values: Array) -> Array:
+        """Take one value a series (NaN: none) and return each test's statistic over its limit.
+
+        The sign is that of the drift.
+        """
+        out = np.zeros(len(self._tests))
+        for i, (test, value) in enumerate(zip(self._tests, values.tolist(), strict=True)):
+            if value == value:
+                test.update(value)
+            rise = test._sum_increase - test._min_increase
+            fall = test._max_decrease - test._sum_decrease
+            if test._x_mean.n >= MIN_INSTANCES:
+                out[i] = (rise if rise >= fall else -fall) / THRESHOLD
+        return out
+
+    def state(self) -> dict[str, Any]:
+        """Return the six numbers of each test."""
+        rows = [
+            (
+                t._x_mean.n,
+                t._x_mean.get(),
+                t._sum_increase,
+                t._sum_decrease,
+                t._min_increase,
+                t._max_decrease,
+                float(t.drift_detected),
+            )
+            for t in self._tests
+        ]
+        return {"schema": SCHEMA, "tests": np.array(rows, dtype=np.float64).reshape(-1, 7)}
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> Self:
+        """Return the tests in `state`.
+
+        Raises:
+            ValueError: the schema is newer than this code.
+        """
+        if state["schema"] > SCHEMA:
+            raise ValueError(f"drift monitor state has schema {state['schema']}, not {SCHEMA}")
+        rows = state["tests"]
+        monitor = cls(len(rows))
+        for test, row in zip(monitor._tests, rows.tolist(), strict=True):
+            n, mean, test._sum_increase, test._sum_decrease = row[0], row[1], row[2], row[3]
+            test._min_increase, test._max_decrease = row[4], row[5]
+            test._x_mean = type(test._x_mean)._from_state(n, mean)
+            test._drift_detected = bool(row[6])
+        return monitor

@@ -1,0 +1,83 @@
+"""Health assessment (ISO 13374-2, 5.4): from deviations to one number for a machine."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from stream_processor.stages.items import Assessment, Catalogue, Condition, Detections, Deviation
+
+SCHEMA = 1
+# Severity under which a machine is as new, and how fast health falls above it: at the alarm limit
+# (severity 1) health is 0.88, at five times the limit 0.32.
+NO_CONCERN = 0.5
+DECAY = 0.25
+# Share of the new severity a frame: a rise is believed sooner than a fall.
+RISE_GAIN = 0.5
+FALL_GAIN = 0.1
+# The edge's model and the forest confirm more than they accuse.
+EDGE_WEIGHT = 0.6
+FOREST_WEIGHT = 0.0
+
+
+def health_of(severity: float) -> float:
+    """Return the health, 1 (as new) to 0 (failed), of a severity (1 is the alarm limit).
+
+    >>> health_of(0.0), round(health_of(1.0), 2), round(health_of(5.0), 2)
+    (1.0, 0.88, 0.32)
+    """
+    return float(np.exp(-DECAY * max(0.0, severity - NO_CONCERN)))
+
+
+def severity_of(known: Catalogue, deviation: Deviation) -> float:
+    """Return the severity of an observation: the worst deviation, edge and forest weighed.
+
+    Features of channels that are themselves faulty do not count against the machine.
+    """
+    faulty = {f.channel for f in deviation.sensor_faults if f.ratio >= 1.0}
+    if not faulty:
+        worst = float(np.abs(deviation.ratio).max(initial=0.0))
+        return max(
+            worst, EDGE_WEIGHT * deviation.edge_ratio, FOREST_WEIGHT * deviation.forest_ratio
+        )
+    ratios = np.abs(deviation.ratio).tolist()
+    return max(
+        (r for f, r in zip(known.features, ratios, strict=True) if f.channel not in faulty),
+        default=0.0,
+    )
+
+
+class HealthAssessment:
+    """Follow the health of one machine."""
+
+    def __init__(self) -> None:
+        self._severity = 0.0
+
+    def update(self, item: Detections) -> Assessment:
+        """Return the health at each observation of a frame."""
+        known = item.features.catalogue
+        found = []
+        for deviation in item.deviations:
+            now = severity_of(known, deviation)
+            gain = RISE_GAIN if now > self._severity else FALL_GAIN
+            self._severity += gain * (now - self._severity)
+            found.append(Condition(health_of(self._severity), self._severity))
+        return Assessment(item, tuple(found))
+
+    def state(self) -> dict[str, Any]:
+        """Return the smoothed severity."""
+        return {"schema": SCHEMA, "severity": self._severity}
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> Self:
+        """Return the stage in `state`.
+
+        Raises:
+            ValueError: the schema is newer than this code.
+        """
+        if state["schema"] > SCHEMA:
+            raise ValueError(f"health state has schema {state['schema']}, not {SCHEMA}")
+        stage = cls()
+        stage._severity = state["severity"]
+        return stage

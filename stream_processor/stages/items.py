@@ -1,0 +1,183 @@
+"""What the stages hand to one another; each item carries the one before it by reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_processor.frames import EquipmentInfo, Frame
+from stream_processor.v1.alert_pb2 import Advisory, FailureMode
+from stream_processor.v1.points_pb2 import Points
+
+Array = npt.NDArray[np.float64]
+Scale = Literal["log", "linear"]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureInfo:
+    """A feature of a channel.
+
+    Amplitudes are compared by their logarithm (`log`), so that a deviation is a share. `tolerance`
+    is the least standard deviation the feature is taken to have: of the logarithm, or in its unit;
+    `relative_tolerance` is the same as a share of its usual value. `rises_only` is for features of
+    which only an increase is bad.
+    """
+
+    channel: str
+    name: str
+    unit: str
+    quantity: str
+    scale: Scale
+    tolerance: float = 0.0
+    relative_tolerance: float = 0.0
+    rises_only: bool = False
+
+    @property
+    def series(self) -> str:
+        """Name in the historian."""
+        return f"{self.channel}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The features, drivers and channels of a machine, in the order of their arrays.
+
+    `features` are watched; `trends` are only shown.
+    """
+
+    info: EquipmentInfo
+    features: tuple[FeatureInfo, ...]
+    trends: tuple[FeatureInfo, ...]
+    drivers: tuple[str, ...]
+    slow: tuple[str, ...]
+    vibration: tuple[str, ...]
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """All channels, vibration first."""
+        return self.vibration + self.slow
+
+
+@dataclass(frozen=True, slots=True)
+class SignalQuality:
+    """How each channel of a catalogue behaved as a signal; arrays of one value a channel.
+
+    `present` is the number of samples, `missing` how many were not numbers, `run` the longest run
+    of identical numbers, `spikes` how many stood alone far from their neighbours.
+    """
+
+    present: Array
+    missing: Array
+    run: Array
+    spikes: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The features of one moment.
+
+    `values` has one number a feature of the catalogue, NaN where it could not be computed;
+    `trends` one a trend; `drivers` one a driver.
+    """
+
+    time_ms: int
+    values: Array
+    trends: Array
+    drivers: Array
+    quality: SignalQuality
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Data manipulation: what was computed from a frame.
+
+    A frame with waveforms is one observation; one of slow channels only has one a row of samples.
+    """
+
+    frame: Frame
+    catalogue: Catalogue
+    observations: tuple[Observation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SensorFault:
+    """A channel that does not tell the truth; `ratio` is evidence over its limit."""
+
+    channel: str
+    mode: FailureMode
+    ratio: float
+    value: float
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """How far each feature of an observation is from what was expected.
+
+    `expected` and `limit` are in the feature's unit, the limit on the side of the deviation;
+    `score` is in standard deviations, signed; `ratio` is the smoothed score over its limit,
+    signed: 1 is the limit. `drift_ratio` has one value a slow channel.
+    """
+
+    observation: Observation
+    expected: Array
+    limit: Array
+    score: Array
+    ratio: Array
+    sensor_faults: tuple[SensorFault, ...]
+    edge_ratio: float
+    forest_ratio: float
+    drift_ratio: Array
+    learning: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """State detection: the deviations of a frame, one an observation."""
+
+    features: Features
+    deviations: tuple[Deviation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Health from 0 (failed) to 1 (as new), and the severity behind it: 1 is the alarm limit."""
+
+    health: float
+    severity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """Health assessment: the condition of the machine at each observation of a frame."""
+
+    detections: Detections
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemainingHours:
+    """Hours until health reaches the failure threshold, with a 90 % interval."""
+
+    median: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Prognostics assessment: the remaining life at each observation, None without a trend."""
+
+    assessment: Assessment
+    remaining: tuple[RemainingHours | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Advisory generation: what leaves the processor."""
+
+    advisories: list[Advisory] = field(default_factory=list)
+    points: Points = field(default_factory=Points)

@@ -1,0 +1,200 @@
+"""Data manipulation (ISO 13374-2, 5.2): from samples to features."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_processor.frames import EquipmentInfo, Frame
+from stream_processor.kernels import blocks
+from stream_processor.kernels.rolling import Rolling
+from stream_processor.stages.catalogue import BANDS, TRENDS, catalogue, fact
+from stream_processor.stages.items import Catalogue, Features, Observation, SignalQuality
+from stream_processor.stages.vibration import vibration_features
+
+Array = npt.NDArray[np.float64]
+
+SCHEMA = 1
+# Samples of the rolling statistics of slow channels.
+WINDOW = 60
+# A sample this many usual differences from its neighbours is a spike.
+SPIKE_REACH = 12.0
+# From this many samples on, the readings of a frame are averaged without their spikes.
+ROBUST_SAMPLES = 5
+# Per channel: last sample, its run so far, the two samples before, what the noise was learnt from,
+# and the noise.
+_LAST, _RUN, _EDGE, _NOISE = 0, 1, slice(2, 5), 5
+_COLUMNS = 6
+
+
+class Manipulation:
+    """Compute the features of each frame of one machine.
+
+    What is carried over between frames is the end of each slow channel, to see runs, spikes and
+    windows across the seam, and the last value of each driver.
+    """
+
+    def __init__(self) -> None:
+        self._catalogue: Catalogue | None = None
+        self._carried: dict[str, Array] = {}
+        self._rolling: dict[str, Rolling] = {}
+        self._drivers: dict[str, float] = {}
+
+    def _known(self, info: EquipmentInfo) -> Catalogue:
+        known = self._catalogue
+        if known is None or (known.info is not info and known.info != info):
+            known = self._catalogue = catalogue(info)
+        return known
+
+    def update(self, item: Frame) -> Features:
+        """Return the features of a frame."""
+        known = self._known(item.info)
+        rolled = {
+            name: self._roll(name, item.samples[name])
+            for name in known.slow
+            if name in item.samples and item.samples[name].size
+        }
+        observed = []
+        for first, last, samples in _parts(item, known):
+            if not any(np.isfinite(part).any() for part in samples.values()):
+                # Nothing was measured: that is no observation, nor a fault of a sensor.
+                continue
+            observed.append(self._observe(item, known, first, last, samples, rolled))
+        return Features(item, known, tuple(observed))
+
+    def _observe(
+        self,
+        item: Frame,
+        known: Catalogue,
+        first: int,
+        last: int,
+        samples: dict[str, Array],
+        rolled: dict[str, Array],
+    ) -> Observation:
+        """Return the observation of the slow samples `first` to `last` of a frame."""
+        quality = self._quality(known, samples)
+        offset = len(known.vibration)
+        means = {
+            name: _mean(samples.get(name), quality.spikes[offset + i] > 0)
+            for i, name in enumerate(known.slow)
+        }
+        shaft_hz = _shaft_hz(item.info, means)
+        values: dict[str, dict[str, float]] = {n: {"mean": mean} for n, mean in means.items()}
+        for name in known.vibration:
+            if name in samples:
+                channel = item.info.channels[name]
+                values[name] = vibration_features(item.info, channel, samples[name], shaft_hz)
+        for name in known.drivers:
+            if np.isfinite(means[name]):
+                self._drivers[name] = means[name]
+        time_ms = item.start_time_ms
+        if first:
+            rate = item.info.channels[known.slow[0]].sample_rate_hz
+            time_ms += round(first * 1000.0 / rate)
+        trends = np.full(len(known.trends), np.nan)
+        for i, name in enumerate(known.vibration):
+            found = values.get(name, {})
+            trends[i * len(BANDS) : (i + 1) * len(BANDS)] = [found.get(b, np.nan) for b in BANDS]
+        begin = len(known.vibration) * len(BANDS)
+        for i, name in enumerate(known.slow):
+            if name in rolled and rolled[name].shape[1]:
+                at = min(last, rolled[name].shape[1]) - 1
+                mean, variance, low, high, _ = rolled[name][:, at]
+                place = begin + i * len(TRENDS)
+                trends[place : place + len(TRENDS)] = (
+                    mean, np.sqrt(variance), low, high,
+                )  # fmt: skip
+        return Observation(
+            time_ms,
+            np.array([values.get(f.channel, {}).get(f.name, np.nan) for f in known.features]),
+            trends,
+            np.array([self._drivers.get(name, np.nan) for name in known.drivers]),
+            quality,
+        )
+
+    def _roll(self, name: str, samples: Array) -> Array:
+        rolling = self._rolling.get(name)
+        if rolling is None:
+            rolling = self._rolling[name] = Rolling.empty(WINDOW)
+        return rolling.update(samples)
+
+    def _quality(self, known: Catalogue, found: dict[str, Array]) -> SignalQuality:
+        count = len(known.channels)
+        present, missing, runs, spikes = (np.zeros(count) for _ in range(4))
+        for i, name in enumerate(known.channels):
+            samples = found.get(name)
+            if samples is None:
+                continue
+            present[i] = samples.size
+            missing[i] = samples.size - np.count_nonzero(np.isfinite(samples))
+            carried = self._carried.get(name)
+            if carried is None:
+                carried = self._carried[name] = np.zeros(_COLUMNS)
+                carried[_LAST] = np.nan
+                carried[_EDGE] = (np.nan, np.nan, 0.0)
+            runs[i], carried[_LAST], carried[_RUN] = blocks.longest_run(
+                samples, carried[_LAST], int(carried[_RUN])
+            )
+            if i >= len(known.vibration):
+                spikes[i], carried[_NOISE] = blocks.count_spikes(
+                    samples, carried[_EDGE], SPIKE_REACH, carried[_NOISE]
+                )
+        return SignalQuality(present, missing, runs, spikes)
+
+    def state(self) -> dict[str, Any]:
+        """Return what is carried over to the next frame."""
+        return {
+            "schema": SCHEMA,
+            "carried": dict(self._carried),
+            "tails": {name: rolling.tail for name, rolling in self._rolling.items()},
+            "drivers": dict(self._drivers),
+        }
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> Self:
+        """Return the stage in `state`.
+
+        Raises:
+            ValueError: the schema is newer than this code.
+        """
+        if state["schema"] > SCHEMA:
+            raise ValueError(f"manipulation state has schema {state['schema']}, not {SCHEMA}")
+        stage = cls()
+        stage._carried = {name: row.copy() for name, row in state["carried"].items()}
+        stage._rolling = {
+            name: Rolling(tail.size, tail.copy()) for name, tail in state["tails"].items()
+        }
+        stage._drivers = dict(state["drivers"])
+        return stage
+
+
+def _parts(item: Frame, known: Catalogue) -> list[tuple[int, int, dict[str, Array]]]:
+    """Return the observations of a frame: first and last slow sample, and the samples of each."""
+    whole = {
+        name: item.samples[name]
+        for name in known.channels
+        if name in item.samples and item.samples[name].size
+    }
+    rows = max((part.size for part in whole.values()), default=0)
+    if known.vibration or any(part.size != rows for part in whole.values()):
+        return [(0, rows, whole)] if rows else []
+    return [(i, i + 1, {n: part[i : i + 1] for n, part in whole.items()}) for i in range(rows)]
+
+
+def _shaft_hz(info: EquipmentInfo, means: dict[str, float]) -> float:
+    """Return the measured shaft frequency, else the declared one."""
+    for name, mean in means.items():
+        if info.channels[name].quantity == "speed" and mean > 0.0:
+            return mean / 60.0
+    return fact(info, "Nominal Speed")
+
+
+def _mean(samples: Array | None, spiky: bool) -> float:
+    """Return the mean of the readings that are numbers; their median where some are spikes."""
+    if samples is None:
+        return float("nan")
+    if spiky and samples.size >= ROBUST_SAMPLES:
+        return float(np.nanmedian(np.where(np.isfinite(samples), samples, np.nan)))
+    return float(blocks.block_moments(samples)[blocks.MEAN])

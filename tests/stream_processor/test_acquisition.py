@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream_processor import acquisition as subject
+from stream_processor.acquisition import Acquisition
+from stream_processor.frames import Frame
+from stream_processor.messages import Mark, Message, Rebirth, Resend, SetAside
+
+NOW = 1_800_000_000.0
+START_MS = int(NOW * 1000)
+
+
+class Node:
+    """An acquisition with a log in front of it and a clock that stands still."""
+
+    def __init__(self, payloads: Any) -> None:
+        self.payloads = payloads
+        self.acquisition = Acquisition()
+        self.sequence = 0
+        self.now = NOW
+        self.out: list[Any] = []
+
+    def say(self, kind: str, payload: bytes, equipment: str = "") -> list[Any]:
+        self.sequence += 1
+        subject = (
+            f"tele.0.riverside.{kind}.gateway-1.{equipment}"
+            if equipment
+            else f"spBv1//0.riverside.{kind}.gateway-1"
+        )
+        message = Message(subject, payload, self.sequence, int(self.now * 1000))
+        return self.keep(self.acquisition.update(message, self.now))
+
+    def keep(self, found: Sequence[Any]) -> list[Any]:
+        self.out += found
+        return list(found)
+
+    def births(self, boot_epoch: int = 1, first_batch: int = 1, **what: Any) -> list[Any]:
+        return [
+            *self.say("NBIRTH", self.payloads.node_birth(boot_epoch, first_batch)),
+            *self.say("DBIRTH", self.payloads.device_birth(**what), "P-101"),
+        ]
+
+    def block(self, batch: int | None, equipment: str = "P-101", **what: Any) -> list[Any]:
+        what = {"sent_ms": int(self.now * 1000), **what}
+        return self.say("DDATA", self.payloads.block(batch, **what), equipment)
+
+    def wait(self, seconds: float) -> list[Any]:
+        """Let the clock run, doing what is due when it is due."""
+        until, found = self.now + seconds, []
+        while (due := self.acquisition.due()) is not None and due <= until:
+            self.now = max(self.now, due)
+            found += self.keep(self.acquisition.tick(self.now))
+        self.now = until
+        return found
+
+    def restart(self) -> None:
+        state = pickle.loads(pickle.dumps(self.acquisition.state()))
+        self.acquisition = Acquisition.restore(state, self.now)
+
+    @property
+    def batches(self) -> list[tuple[int, int]]:
+        return [(f.boot_epoch, f.batch) for f in self.out if isinstance(f, Frame)]
+
+    @property
+    def reasons(self) -> list[str]:
+        return [a.reason for a in self.out if isinstance(a, SetAside)]
+
+
+@pytest.fixture
+def node(payloads: Any) -> Node:
+    return Node(payloads)
+
+
+def test_a_block_is_a_frame_of_float64(node: Node) -> None:
+    node.births()
+    (frame,) = node.block(1, samples=[1.5, np.inf, np.nan], start_ms=START_MS - 5)
+    assert isinstance(frame, Frame)
+    samples = frame.samples["Vibration"]
+    assert samples.dtype == np.float64
+    np.testing.assert_array_equal(samples, [1.5, np.nan, np.nan])
+    assert (frame.start_time_ms, frame.sent_time_ms) == (START_MS - 5, START_MS)
+    info = frame.info
+    assert (info.key, info.equipment_class, info.path) == (
+        "riverside/P-101",
+        "centrifugal_pump",
+        "a/b/c",
+    )
+    assert info.facts == {"Vane Count": 6}
+    assert info.channels["Vibration"].sample_rate_hz == 3200.0
+    assert info.channels["Vibration"].unit == "m/s2"
+    assert len(frame.trace_id) == 32
+
+
+def test_the_trace_id_of_a_resend_is_the_same(node: Node) -> None:
+    node.births()
+    (frame,) = node.block(1)
+    other = Node(node.payloads)
+    other.births()
+    other.wait(100)
+    (again,) = other.block(1, historical=True)
+    assert again.is_historical
+    assert again.trace_id == frame.trace_id
+
+
+def test_health_of_the_node_is_a_batch_too(node: Node) -> None:
+    node.births()
+    node.block(1)
+    node.say("NDATA", node.payloads.health(2))
+    node.block(3)
+    assert node.batches == [(1, 1), (1, 3)]
+    assert node.acquisition.counts["processed"] == 3
+    assert node.acquisition.marks() == [Mark("riverside", "gateway-1", 1, 3)]
+
+
+def test_marks_come_when_they_grow_or_are_asked_for(node: Node) -> None:
+    node.births()
+    assert node.acquisition.marks() == []
+    node.block(1)
+    assert node.acquisition.marks() == [Mark("riverside", "gateway-1", 1, 1)]
+    assert node.acquisition.marks() == []
+    node.block(3)
+    assert node.acquisition.marks() == []
+    node.block(1)
+    assert node.acquisition.marks() == [Mark("riverside", "gateway-1", 1, 1)]
+
+
+def test_a_gap_that_never_closes_is_lost_and_the_rest_goes_on(node: Node) -> None:
+    node.births()
+    for batch in (1, 4, 5):
+        node.block(batch, start_ms=START_MS + batch)
+    said = node.wait(120)
+    assert [(r.first, r.last) for r in said if isinstance(r, Resend)] == [(2, 3)] * 4
+    assert node.batches == [(1, 1), (1, 4), (1, 5)]
+    counts = node.acquisition.counts
+    assert (counts["lost"], counts["gaps"], counts["resends"]) == (2, 1, 4)
+    assert node.acquisition.marks()[-1].batch == 5
+
+
+def test_a_node_that_is_away_is_waited_for(node: Node) -> None:
+    node.births()
+    node.block(1)
+    node.block(3, start_ms=START_MS + 3)
+    node.say("NDEATH", node.payloads.node_birth())
+    assert node.wait(200) == []
+    node.say("NBIRTH", node.payloads.node_birth(1, 2))
+    assert [type(item) for item in node.wait(3)] == [Resend]
+
+
+def test_what_the_disk_of_the_node_lost_is_not_waited_for(node: Node) -> None:
+    node.births()
+    node.block(1)
+    node.block(4, start_ms=START_MS + 4)
+    node.say("NBIRTH", node.payloads.node_birth(1, 3))
+    assert node.batches == [(1, 1)]
+    assert node.acquisition.counts["lost"] == 1
+    node.block(3, start_ms=START_MS + 3)
+    assert node.batches == [(1, 1), (1, 3), (1, 4)]
+
+
+def test_an_answer_further_on_in_the_log_is_waited_for(node: Node) -> None:
+    """Behind by an hour, the clock says nothing about what the node has answered since."""
+    node.births()
+    node.block(1)
+    node.now += 3600
+    message = Message(
+        "tele.0.riverside.DDATA.gateway-1.P-101",
+        node.payloads.block(3, sent_ms=START_MS + 3),
+        99,
+        START_MS,
+    )
+    node.acquisition.update(message, node.now)
+    due = node.acquisition.due()
+    assert due is not None
+    assert node.acquisition.tick(due - 0.5) == []
+    node.acquisition.update(message, due)
+    assert node.acquisition.tick(due) == []
+    assert node.acquisition.counts["resends"] == 0
+
+
+def test_an_earlier_boots_spool_is_read_under_its_own_birth(node: Node) -> None:
+    node.births(1)
+    node.block(1)
+    other = {"Vibration": 3, "Edge/Score": 2, "Temperature": 1}
+    node.births(2, aliases=other)
+    (frame,) = node.block(2, samples=[7.0], start_ms=START_MS + 1, historical=True)
+    assert list(frame.samples) == ["Vibration"]
+    assert node.block(1, historical=True) == []
+    assert node.batches == [(1, 1), (1, 2)]
+    marks = node.acquisition.marks()
+    assert [(m.boot_epoch, m.batch) for m in marks] == [(1, 2)]
+
+
+def test_a_spool_nobody_remembers_starts_at_its_first_batch(node: Node) -> None:
+    node.births(5)
+    node.block(71, boot_epoch=4, historical=True)
+    node.block(72, boot_epoch=4, historical=True, start_ms=START_MS + 1)
+    node.block(1, boot_epoch=5, start_ms=START_MS + 2)
+    assert node.batches == [(4, 71), (4, 72), (5, 1)]
+    assert [(m.boot_epoch, m.batch) for m in node.acquisition.marks()] == [(4, 72), (5, 1)]
+
+
+def test_data_of_a_boot_that_was_not_announced_waits_for_its_birth(node: Node) -> None:
+    node.births(1)
+    (command,) = node.block(1, boot_epoch=2)
+    assert command == Rebirth("riverside", "gateway-1")
+    assert node.block(2, boot_epoch=2, start_ms=START_MS + 2) == []
+    node.births(2)
+    assert node.batches == [(2, 1), (2, 2)]
+
+
+def test_rebirths_are_asked_for_once_in_five_seconds(node: Node) -> None:
+    for batch in range(1, 13):
+        node.block(batch)
+        node.wait(1.0)
+    asked = [item for item in node.out if isinstance(item, Rebirth)]
+    assert len(asked) == 3
+
+
+def test_data_without_a_birth_is_set_aside_and_not_acknowledged_before(node: Node) -> None:
+    node.births()
+    node.block(1)
+    node.block(2, "P-999")
+    node.block(3, start_ms=START_MS + 3)
+    assert node.acquisition.marks()[-1].batch == 1
+    node.wait(subject.BIRTH_PATIENCE_S + 1)
+    assert node.reasons == ["NO_BIRTH"]
+    assert node.acquisition.marks()[-1].batch == 3
+    node.block(4, "P-999")
+    assert node.reasons == ["NO_BIRTH"] * 2, "a device that did not answer holds nothing up"
+    node.say("DBIRTH", node.payloads.device_birth(), "P-999")
+    node.block(5, "P-999")
+    assert node.batches[-1] == (1, 5)
+
+
+def test_a_foreign_device_without_numbers_is_read(node: Node) -> None:
+    node.births()
+    (frame,) = node.block(None)
+    assert (frame.boot_epoch, frame.batch) == (0, 0)
+    assert node.acquisition.marks() == []
+
+
+def test_a_simulation_that_starts_again_may_start_earlier(node: Node) -> None:
+    node.births(1, clock="simulated")
+    node.block(1, start_ms=5_000_000)
+    node.block(2, start_ms=4_000_000)
+    assert node.reasons == ["TIME_TOO_OLD"]
+    node.births(2, clock="simulated")
+    node.block(1, boot_epoch=2, start_ms=1_000)
+    assert node.batches == [(1, 1), (2, 1)]
+
+
+def test_absurd_numbers_corrupt_nothing(node: Node) -> None:
+    node.births()
+    node.block(1)
+    node.block(2**62)
+    node.block(1, boot_epoch=2**62)
+    node.block(2, start_ms=START_MS + 2)
+    assert node.batches == [(1, 1), (1, 2)]
+    assert node.reasons == ["WRONG_TYPE"]
+    assert node.wait(60) != []
+    assert node.reasons == ["WRONG_TYPE", "NO_BIRTH"]
+    assert node.acquisition.counts["lost"] == 0
+
+
+@pytest.mark.parametrize(
+    "subject_",
+    [
+        "spBv1//0.a.DDATA.b//c",
+        "tele.0.a.DDATA.b.c d",
+        "spBv1//0.a.NCONFUSED.b",
+        "tele.0.a.NBIRTH.b.c",
+        "tele.1.a.DDATA.b.c.d",
+    ],
+)
+def test_an_unknown_topic_is_set_aside(subject_: str) -> None:
+    (aside,) = Acquisition().update(Message(subject_, b"?", 1, START_MS), NOW)
+    assert isinstance(aside, SetAside)
+    assert aside.reason in ("UNKNOWN_TOPIC", "UNDECODABLE")
+    assert aside.letter.topic.startswith("spBv1.0/a/")
+
+
+@given(st.binary(max_size=200), st.sampled_from(["NBIRTH", "NDATA", "NDEATH", "NCMD"]))
+def test_no_bytes_raise_as_a_nodes_message(payload: bytes, kind: str) -> None:
+    acquisition = Acquisition()
+    acquisition.update(Message(f"spBv1//0.s.{kind}.n", payload, 1, START_MS), NOW)
+    assert acquisition.counts["received"] == 1
+
+
+@settings(max_examples=50)
+@given(st.data())
+def test_no_mutation_of_a_message_raises(payloads: Any, data: st.DataObject) -> None:
+    acquisition = Acquisition()
+    messages = [
+        ("spBv1//0.s.NBIRTH.n", payloads.node_birth()),
+        ("tele.0.s.DBIRTH.n.e", payloads.device_birth()),
+        *(("tele.0.s.DDATA.n.e", payloads.block(i)) for i in range(1, 4)),
+    ]
+    for sequence, (subject_, payload) in enumerate(messages, 1):
+        spoilt = bytearray(payload)
+        for _ in range(data.draw(st.integers(0, 3))):
+            spoilt[data.draw(st.integers(0, len(spoilt) - 1))] = data.draw(st.integers(0, 255))
+        acquisition.update(Message(subject_, bytes(spoilt), sequence, START_MS), NOW)
+        acquisition.tick(NOW + 100)
+        acquisition.marks()
+        Acquisition.restore(acquisition.state(), NOW)
+    assert acquisition.counts["received"] == 5
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(1, 12), max_size=30), st.sets(st.integers(0, 29)))
+def test_a_restart_anywhere_changes_nothing(
+    payloads: Any, arrivals: list[int], restarts: set[int]
+) -> None:
+    """The same messages give the same frames, marks and counts however often it was recovered."""
+
+    def run(restarting: set[int]) -> tuple[Any, ...]:
+        node = Node(payloads)
+        node.births()
+        for i, batch in enumerate(arrivals):
+            if i in restarting:
+                node.restart()
+            node.block(batch, start_ms=START_MS + batch, sent_ms=START_MS)
+        marks = {m.boot_epoch: m.batch for m in Acquisition.restore(
+            node.acquisition.state(), NOW).marks()}  # fmt: skip
+        return node.batches, marks, node.acquisition.counts
+
+    assert run(restarts) == run(set())
+
+
+def test_newer_state_is_refused() -> None:
+    state = Acquisition().state() | {"schema": subject.SCHEMA + 1}
+    with pytest.raises(ValueError, match="run the version that wrote it"):
+        Acquisition.restore(state, NOW)
