@@ -60,15 +60,18 @@ class Chain:
     said: list[Advisory] = field(default_factory=list)
 
     def feed(self, frame: Frame) -> None:
+        """Take a frame through the stages."""
         item: Any = frame
         for stage in self.stages:
             item = stage.update(item)
         self.said += item.advisories
 
     def raised(self) -> list[Advisory]:
+        """Return the findings as they were first told."""
         return [a for a in self.said if a.state == AdvisoryState.ADVISORY_STATE_RAISED]
 
     def final_mode(self) -> str:
+        """Return the failure mode that was told last."""
         return mode_of(self.said[-1]) if self.said else ""
 
 

@@ -10,7 +10,6 @@ import nats.errors
 from google.protobuf.message import DecodeError
 from nats.js import JetStreamContext
 from nats.js.api import RawStreamMsg
-from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NotFoundError
 
 from cloud_api.streams import DEAD_LETTERS
@@ -60,7 +59,7 @@ class DeadLetterLog:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result(ANSWER_SECONDS)
-        except (nats.errors.Error, JetStreamError, TimeoutError, OSError) as error:
+        except (nats.errors.Error, TimeoutError, OSError) as error:
             future.cancel()
             raise Unavailable("the log of dead letters does not answer: try again") from error
 
@@ -70,7 +69,7 @@ class DeadLetterLog:
         total = 0
         for site in sorted(sites):
             info = await self._jetstream.stream_info(
-                DEAD_LETTERS, subjects_filter=f"deadletter.*.{site}.>"
+                DEAD_LETTERS, subjects_filter=f"deadletter.*.{site.lower()}.>"
             )
             total += sum((info.state.subjects or {}).values())
         return total
@@ -102,9 +101,12 @@ class DeadLetterLog:
 
 
 def _letter(message: RawStreamMsg, sites: frozenset[str] | None) -> DeadLetter | None:
-    """Return the letter when it is of `sites`; one that cannot be read is shown as it is."""
+    """Return the letter when it is of `sites`; one that cannot be read is shown as it is.
+
+    The subject has the site in lower case (docs/contracts.md).
+    """
     words = (message.subject or "").split(".")
-    if sites is not None and (len(words) < 3 or words[2] not in sites):
+    if sites is not None and (len(words) < 3 or words[2] not in {s.lower() for s in sites}):
         return None
     data = message.data or b""
     try:

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 
+import nats.errors
 import structlog
 import uvicorn
 from nats.aio.client import Client as NatsClient
+from nats.js import JetStreamContext
 
 from cloud_api import logs
 from cloud_api.app import create_app
@@ -117,8 +119,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     async def flow() -> None:
         """Run what needs the broker."""
         await _connect(broker, settings)
-        await ensure_stream(jetstream)
-        await ensure_streams(jetstream)
+        await _prepare(jetstream)
         await hub.listen(broker)
         async with asyncio.TaskGroup() as group:
             group.create_task(OutboxRelay(application, jetstream).run())
@@ -190,6 +191,18 @@ async def _connect(broker: NatsClient, settings: Settings) -> None:
         disconnected_cb=lost,
         reconnected_cb=back,
     )
+
+
+async def _prepare(jetstream: JetStreamContext) -> None:
+    """Make the streams; a broker that has just started may need a moment for them."""
+    while True:
+        try:
+            await ensure_stream(jetstream)
+            await ensure_streams(jetstream)
+            return
+        except (nats.errors.Error, OSError) as error:
+            log.warning("streams_wait", error=repr(error))
+            await asyncio.sleep(0.5)
 
 
 def _version() -> str:

@@ -13,7 +13,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
-from nats.js.errors import Error as JetStreamError
 
 from cloud_api import points
 from cloud_api.counters import (
@@ -50,7 +49,7 @@ class PointsConsumer:
         while True:
             try:
                 await self._consume()
-            except (nats.errors.Error, JetStreamError, OSError) as error:
+            except (nats.errors.Error, OSError) as error:
                 self.running = False
                 log.warning("points_consumer_waits_for_the_broker", error=repr(error))
                 await asyncio.sleep(1.0)
@@ -84,21 +83,11 @@ class PointsConsumer:
 
     async def _keep(self, messages: Sequence[Msg]) -> None:
         """Make a batch durable, then acknowledge it."""
-        blocks: list[SeriesBlock] = []
-        waveforms: list[WaveformRecord] = []
-        for message in messages:
-            try:
-                decoded = points.decode(message.data)
-            except points.PointsError as error:
-                await self._set_aside(message, str(error))
-                continue
-            blocks += points.blocks(decoded)
-            waveforms += points.waveforms(decoded)
         attempt = 0
         while True:
             try:
                 with HISTORIAN_WRITE_SECONDS.time():
-                    await asyncio.to_thread(self._historian.write, blocks, waveforms)
+                    rejected = await asyncio.to_thread(self._write, messages)
                 break
             except HistorianError as error:
                 HISTORIAN_FAILURES.inc()
@@ -108,9 +97,27 @@ class PointsConsumer:
                 attempt += 1
                 for message in messages:
                     await message.in_progress()
+        for message, detail in rejected:
+            await self._set_aside(message, detail)
         for message in messages:
             await message.ack()
-        POINTS_MESSAGES.inc(len(messages))
+        POINTS_MESSAGES.inc(len(messages) - len(rejected))
+
+    def _write(self, messages: Sequence[Msg]) -> list[tuple[Msg, str]]:
+        """Write what can be read, in a thread, and return what cannot, with the reason."""
+        blocks: list[SeriesBlock] = []
+        waveforms: list[WaveformRecord] = []
+        rejected: list[tuple[Msg, str]] = []
+        for message in messages:
+            try:
+                decoded = points.decode(message.data)
+            except points.PointsError as error:
+                rejected.append((message, str(error)))
+                continue
+            blocks += points.blocks(decoded)
+            waveforms += points.waveforms(decoded)
+        self._historian.write(blocks, waveforms)
+        return rejected
 
     async def _set_aside(self, message: Msg, detail: str) -> None:
         """Keep what cannot be read as a dead letter, so that it is findable and stops nothing."""
@@ -127,9 +134,9 @@ class PointsConsumer:
             log_sequence=message.metadata.sequence.stream,
             receive_time=received,
         )
-        site = message.subject.split(".")[1]
+        site = message.subject.split(".")[1].lower()
         await self._jetstream.publish(
-            f"deadletter.undecodable.{site}.processor",
+            f"deadletter.undecodable.{site}.stream_processor",
             letter.SerializeToString(),
             headers={"Nats-Msg-Id": identity},
         )

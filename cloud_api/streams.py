@@ -18,7 +18,7 @@ CONFIGURATIONS = (
         storage=StorageType.FILE,
         discard=DiscardPolicy.OLD,
         max_age=2 * 3600,
-        max_bytes=2 * 1024**3,
+        max_bytes=256 * 1024**2,
     ),
     StreamConfig(
         name=DEAD_LETTERS,
@@ -29,7 +29,7 @@ CONFIGURATIONS = (
         discard=DiscardPolicy.OLD,
         max_age=30 * 24 * 3600,
         max_bytes=256 * 1024**2,
-        duplicate_window=120,
+        duplicate_window=600,
     ),
 )
 

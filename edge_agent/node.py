@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from edge_agent.cancellation import end
 from edge_agent.drivers.base import Block, Driver
 from edge_agent.outgoing import Outgoing
 from edge_agent.settings import Settings, SettingsError
@@ -19,7 +20,7 @@ from edge_agent.source import BoundDevice, DriverError, Pace, open_driver, pump
 from edge_agent.sparkplug import payloads
 from edge_agent.sparkplug.topics import topic
 from edge_agent.spool import Spool
-from edge_agent.uplink import Uplink, now_ms
+from edge_agent.uplink import FAREWELL_TIMEOUT_S, Uplink, now_ms
 
 log = structlog.get_logger(__name__)
 
@@ -113,8 +114,8 @@ class EdgeNode:
             await asyncio.gather(*makers, return_exceptions=True)
             self._outgoing.finish()
             await asyncio.gather(writer, return_exceptions=True)
-            uplink.cancel()
-            await asyncio.gather(uplink, return_exceptions=True)
+            # Longer than the session's farewell.
+            await end(uplink, again_s=2 * FAREWELL_TIMEOUT_S)
             await self._outgoing.close()
 
     async def _pump_all(self, until_drained: bool) -> None:

@@ -13,6 +13,7 @@ import aiomqtt
 import structlog
 from google.protobuf.message import DecodeError
 
+from edge_agent.cancellation import end
 from edge_agent.outgoing import Outgoing
 from edge_agent.settings import Settings
 from edge_agent.sparkplug import payloads
@@ -131,9 +132,7 @@ class Uplink:
                 task.result()
         finally:
             self._client = None
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks, again_s=0.1)
             current = asyncio.current_task()
             if current is not None and current.cancelling():
                 # Leaving on purpose: the broker does not send the will then.

@@ -15,6 +15,7 @@ from typing import Any, Self
 from edge_agent.v1.sparkplug_b_pb2 import Payload
 from stream_processor import sparkplug
 from stream_processor.arrivals import Arrived, Waiting
+from stream_processor.births import Births
 from stream_processor.frames import Frame
 from stream_processor.messages import (
     Command,
@@ -27,7 +28,7 @@ from stream_processor.messages import (
 )
 from stream_processor.plausibility import check_times
 from stream_processor.sequence import Arrival, Sequence
-from stream_processor.sparkplug import BadInputError, Birth, Numbers
+from stream_processor.sparkplug import BadInputError, Birth
 from stream_processor.v1 import dead_letter_pb2 as dl
 
 SCHEMA = 1
@@ -43,7 +44,6 @@ BACKLOG_S = 2.0
 BARREN_S = 60.0
 FORBIDDEN = frozenset("/+#.*> \t\r\n")
 REMEMBERED_EPOCHS = 16
-REMEMBERED_BIRTHS = 3
 
 Output = Frame | SetAside | Command
 
@@ -54,10 +54,9 @@ class Acquisition:
     def __init__(self) -> None:
         self.site = ""
         self.edge_node = ""
-        self.boot_epoch: int | None = None
         self.alive = True
         self.away_since = 0.0
-        self.births: dict[str, dict[int, Birth]] = {}
+        self.births = Births()
         self.sequences: dict[int, Sequence[Arrived]] = {}
         self.waiting: list[Waiting] = []
         self.barren_until: dict[str, float] = {}
@@ -155,11 +154,9 @@ class Acquisition:
         return aside
 
     def _node_birth(self, message: Message, now: float) -> list[Output]:
-        numbers = sparkplug.numbers(sparkplug.parse(message.payload))
+        numbers = self.births.node(message.payload)
         self.counts["births"] += 1
-        if self.boot_epoch is not None and numbers.boot_epoch < self.boot_epoch:
-            return []
-        self.boot_epoch, self.alive = numbers.boot_epoch, True
+        self.alive = True
         found: list[Output] = []
         if numbers.first_batch is not None:
             found += self._anchor(numbers.boot_epoch, max(1, numbers.first_batch), now)
@@ -182,19 +179,10 @@ class Acquisition:
             self._marks.pop(oldest, None)
 
     def _device_birth(self, message: Message, equipment: str, now: float) -> list[Output]:
-        birth = sparkplug.read_birth(self.site, self.edge_node, equipment, message.payload)
+        self.births.device(self.site, self.edge_node, equipment, message.payload)
         self.counts["births"] += 1
-        known = self.births.setdefault(equipment, {})
-        known[self.boot_epoch or 0] = birth
         self.barren_until.pop(equipment, None)
-        while len(known) > REMEMBERED_BIRTHS:
-            del known[min(known)]
         return self._resume(now)
-
-    def _birth(self, equipment: str, epoch: int) -> Birth | None:
-        """Return the birth of the epoch, else the newest: a resend keeps the aliases it had."""
-        known = self.births.get(equipment)
-        return (known.get(epoch) or known[max(known)]) if known else None
 
     def _resume(self, now: float) -> list[Output]:
         """Take again what waited for a birth, in the order it came."""
@@ -203,28 +191,29 @@ class Acquisition:
         for item in waiting:
             arrived = item.arrived
             if not item.sequenced:
-                if self._unknown_epoch(arrived.numbers):
-                    self.waiting.append(item)
-                else:
+                if self.births.announced(arrived.numbers):
                     found += self._sequenced(arrived, now)
-            elif birth := self._birth(arrived.equipment, arrived.numbers.boot_epoch):
+                else:
+                    self.waiting.append(item)
+            elif birth := self.births.of(arrived.equipment, arrived.numbers.boot_epoch):
                 found.append(self._block(arrived, birth, sparkplug.parse(arrived.message.payload)))
             else:
                 self.waiting.append(item)
         return found
 
-    def _unknown_epoch(self, numbers: Numbers) -> bool:
-        return numbers.batch is not None and (
-            self.boot_epoch is None or numbers.boot_epoch > self.boot_epoch
-        )
-
     def _data(self, message: Message, kind: str, equipment: str, now: float) -> list[Output]:
         payload = sparkplug.parse(message.payload)
-        arrived = Arrived(message, sparkplug.numbers(payload), kind, equipment, None)
+        numbers = sparkplug.numbers(payload, self.births.aliases)
+        arrived = Arrived(message, numbers, kind, equipment, None)
         self.alive = True
-        if arrived.numbers.batch is None:
+        if numbers.batch is None:
+            if self.births.numbered:
+                raise BadInputError(
+                    dl.DEAD_LETTER_REASON_WRONG_TYPE,
+                    "it has no batch number, which the node's birth announced",
+                )
             return self._release(arrived, now, payload)
-        if self._unknown_epoch(arrived.numbers):
+        if not self.births.announced(numbers):
             return self._wait(arrived, now, sequenced=False)
         return self._sequenced(arrived, now, payload)
 
@@ -242,7 +231,7 @@ class Acquisition:
             numbers,
             arrived.kind,
             arrived.equipment,
-            self._birth(arrived.equipment, numbers.boot_epoch),
+            self.births.of(arrived.equipment, numbers.boot_epoch),
         )
         match sequence.offer(batch, held, len(arrived.message.payload), now):
             case Arrival.DUPLICATE:
@@ -279,7 +268,7 @@ class Acquisition:
         if arrived.kind == "NDATA":
             self.counts["processed"] += 1
             return []
-        birth = arrived.birth or self._birth(arrived.equipment, arrived.numbers.boot_epoch)
+        birth = arrived.birth or self.births.of(arrived.equipment, arrived.numbers.boot_epoch)
         if birth is None:
             return self._wait(arrived, now, sequenced=True)
         return [self._block(arrived, birth, payload)]
@@ -326,7 +315,7 @@ class Acquisition:
         # A simulation or a replay that starts again may start earlier; a live clock may not.
         comparable = last if live or last_epoch == numbers.boot_epoch else None
         try:
-            block = sparkplug.read_block(birth, payload)
+            block = sparkplug.read_block(birth, payload, self.births.aliases)
             sent = payload.timestamp or message.received_ms
             check_times(block.start_time_ms, sent, message.received_ms, comparable, live)
         except BadInputError as error:
@@ -353,11 +342,8 @@ class Acquisition:
         """Return the state: `schema`, and values of built-in types only."""
         return {
             "schema": SCHEMA,
-            "node": (self.site, self.edge_node, self.boot_epoch, self.alive, self.away_since),
-            "births": {
-                equipment: {epoch: birth.payload for epoch, birth in known.items()}
-                for equipment, known in self.births.items()
-            },
+            "node": (self.site, self.edge_node, self.alive, self.away_since),
+            "births": self.births.state(),
             "sequences": {
                 epoch: (
                     s.watermark,
@@ -385,14 +371,8 @@ class Acquisition:
                 " run the version that wrote it"
             )
         self = cls()
-        self.site, self.edge_node, self.boot_epoch, self.alive, self.away_since = state["node"]
-        self.births = {
-            equipment: {
-                epoch: sparkplug.read_birth(self.site, self.edge_node, equipment, payload)
-                for epoch, payload in known.items()
-            }
-            for equipment, known in state["births"].items()
-        }
+        self.site, self.edge_node, self.alive, self.away_since = state["node"]
+        self.births = Births.restore(state["births"], self.site, self.edge_node)
         for epoch, (watermark, highest, held) in state["sequences"].items():
             sequence: Sequence[Arrived] = Sequence(watermark, highest)
             for batch, plain, size in held:

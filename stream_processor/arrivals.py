@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Self
 
 from stream_processor.messages import Message
-from stream_processor.sparkplug import Birth, Numbers, numbers, parse, read_birth
+from stream_processor.sparkplug import Birth, Numbers, read_birth
 
-# Subject, payload, log sequence, time received, kind, equipment, the birth's payload.
-Plain = tuple[str, bytes, int, int, str, str, bytes | None]
+# Subject, payload, log sequence, time received, boot epoch, batch, kind, equipment, the birth's
+# payload.
+Plain = tuple[str, bytes, int, int, int | None, int | None, str, str, bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Arrived:
             message.payload,
             message.log_sequence,
             message.received_ms,
+            self.numbers.epoch,
+            self.numbers.batch,
             self.kind,
             self.equipment,
             self.birth.payload if self.birth else None,
@@ -39,10 +42,10 @@ class Arrived:
     @classmethod
     def from_plain(cls, plain: Plain, site: str, edge_node: str) -> Self:
         """Return what `plain` wrote."""
-        subject, payload, log_sequence, received_ms, kind, equipment, birth = plain
+        subject, payload, log_sequence, received_ms, epoch, batch, kind, equipment, birth = plain
         return cls(
             Message(subject, payload, log_sequence, received_ms),
-            numbers(parse(payload)),
+            Numbers(epoch, batch),
             kind,
             equipment,
             None if birth is None else read_birth(site, edge_node, equipment, birth),

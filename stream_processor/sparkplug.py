@@ -72,9 +72,14 @@ class Birth:
 class Numbers:
     """The batch numbers of a message; `batch` is None when it carries none."""
 
-    boot_epoch: int
+    epoch: int | None
     batch: int | None
     first_batch: int | None = None
+
+    @property
+    def boot_epoch(self) -> int:
+        """The boot epoch, 0 of a foreign device."""
+        return self.epoch or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,21 +150,31 @@ def _properties(properties: PropertySet) -> dict[str, str | float | int]:
     return found
 
 
-def numbers(payload: Payload) -> Numbers:
-    """Return the batch numbers of a message; a foreign device has none.
+def number_aliases(payload: Payload) -> dict[int, str]:
+    """Return the aliases that a birth gives the batch numbers."""
+    return {
+        metric.alias: metric.name
+        for metric in payload.metrics
+        if metric.name in (BOOT_EPOCH, BATCH) and metric.HasField("alias")
+    }
+
+
+def numbers(payload: Payload, aliases: Mapping[int, str]) -> Numbers:
+    """Return the batch numbers of a message, by name or by alias; a foreign device has none.
 
     Raises:
         BadInputError: a number is of the wrong type.
     """
     found: dict[str, int] = {}
     for metric in payload.metrics:
-        if metric.name in (BOOT_EPOCH, BATCH, FIRST_BATCH):
+        name = metric.name or aliases.get(metric.alias, "")
+        if name in (BOOT_EPOCH, BATCH, FIRST_BATCH) and not metric.is_null:
             if metric.WhichOneof("value") not in ("long_value", "int_value"):
-                raise _wrong_type(f"{metric.name} is no whole number")
-            found[metric.name] = metric.long_value or metric.int_value
+                raise _wrong_type(f"{name} is no whole number")
+            found[name] = metric.long_value or metric.int_value
     if BATCH in found and (BOOT_EPOCH not in found or found[BATCH] < 1):
         raise _wrong_type(f"{BATCH} is {found[BATCH]} without a boot epoch or below 1")
-    return Numbers(found.get(BOOT_EPOCH, 0), found.get(BATCH), found.get(FIRST_BATCH))
+    return Numbers(found.get(BOOT_EPOCH), found.get(BATCH), found.get(FIRST_BATCH))
 
 
 def _channel(metric: Metric) -> ChannelInfo:
@@ -259,8 +274,10 @@ def _declared(birth: Birth, metric: Metric) -> Declared:
     return declared
 
 
-def read_block(birth: Birth, payload: Payload) -> Block:
+def read_block(birth: Birth, payload: Payload, aliases: Mapping[int, str]) -> Block:
     """Return the samples of a DDATA as float64, infinities as NaN, both counted.
+
+    `aliases` are those of the batch numbers, which are no samples.
 
     Raises:
         BadInputError: a metric is unknown, of the wrong type, or has a torn array.
@@ -270,7 +287,9 @@ def read_block(birth: Birth, payload: Payload) -> Block:
     score: float | None = None
     missing = infinite = 0
     for metric in payload.metrics:
-        if metric.name.startswith("Headrace/"):
+        if metric.name.startswith("Headrace/") or (
+            metric.HasField("alias") and metric.alias in aliases
+        ):
             continue
         declared = _declared(birth, metric)
         if metric.is_null:

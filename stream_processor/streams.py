@@ -11,7 +11,6 @@ from stream_processor.settings import Settings
 TELEMETRY = "TELEMETRY"
 POINTS = "POINTS"
 DEADLETTER = "DEADLETTER"
-EVENTS = "EVENTS"
 # NATS writes the MQTT topic `spBv1.0/…` as the subject `spBv1//0.…`.
 ROOT = "spBv1//0"
 
@@ -67,15 +66,6 @@ def configurations(settings: Settings) -> list[StreamConfig]:
             max_bytes=256 * _MIB,
             duplicate_window=600.0,
         ),
-        StreamConfig(
-            name=EVENTS,
-            description="What happened in the ERP",
-            subjects=["events.>"],
-            storage=StorageType.FILE,
-            retention=RetentionPolicy.LIMITS,
-            max_age=7 * 24 * _HOUR_S,
-            duplicate_window=120.0,
-        ),
     ]
 
 
@@ -87,8 +77,10 @@ async def ensure(jetstream: JetStreamContext, settings: Settings) -> None:
     """
     for wanted in configurations(settings):
         try:
-            await jetstream.stream_info(str(wanted.name))
+            found = await jetstream.stream_info(str(wanted.name))
         except NotFoundError:
             await jetstream.add_stream(wanted)
         else:
+            # How many copies there are is the operator's choice.
+            wanted.num_replicas = found.config.num_replicas
             await jetstream.update_stream(wanted)

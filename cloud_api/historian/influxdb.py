@@ -29,7 +29,8 @@ from cloud_api.historian.port import (
 
 PIECE_BYTES = 32_768
 PLOTTED = (("value", "mean"), ("minimum", "min"), ("maximum", "max"))
-EVER = "range(start: 1677-09-22T00:00:00Z, stop: 2262-04-11T00:00:00Z)"
+# Times are nanoseconds in 64 bits.
+EARLIEST_MS, LATEST_MS = -9_223_286_400_000, 9_223_286_400_000
 
 
 def _quoted(text: str) -> str:
@@ -42,8 +43,12 @@ def _where(**tags: str) -> str:
     return f"filter(fn: (r) => {clauses})"
 
 
-def _instant(milliseconds: int) -> str:
-    return f"time(v: {milliseconds * 1_000_000})"
+def _range(start_ms: int, stop_ms: int) -> str:
+    start, stop = (min(max(ms, EARLIEST_MS), LATEST_MS) for ms in (start_ms, stop_ms))
+    return f"range(start: time(v: {start * 1_000_000}), stop: time(v: {stop * 1_000_000}))"
+
+
+EVER = _range(EARLIEST_MS, LATEST_MS)
 
 
 class InfluxDBHistorian:
@@ -117,7 +122,7 @@ class InfluxDBHistorian:
             return Trend.empty()
         unit, aggregated = described[series]
         tags = {"_measurement": "points", "site": site, "equipment": equipment, "series": series}
-        within = f"range(start: {_instant(start_ms)}, stop: {_instant(end_ms)})"
+        within = _range(start_ms, end_ms)
         values = _where(**tags, _field="value")
         counted = [int(r["_value"]) for r in self._records(within, values, "count()")]
         if not counted or counted[0] == 0:

@@ -252,6 +252,7 @@ def _tell(ctx: Context, ticket: TicketRow, alarm: AlarmRow, equipment: Equipment
     """Add a statement to an open ticket: it may name the cause and raise the priority."""
     said = [f"alarms/{alarm.id}, statement {alarm.revision}: {alarm.summary}"]
     ticket.advisory_count += 1
+    worse = False
     if not alarm.active:
         said = [f"alarms/{alarm.id}: the condition returned to normal"]
     else:
@@ -265,11 +266,14 @@ def _tell(ctx: Context, ticket: TicketRow, alarm: AlarmRow, equipment: Equipment
         if ticket.suggested_steps == list(suggested_steps(FailureMode(ticket.failure_mode))):
             ticket.suggested_steps = list(suggested_steps(mode))
         ticket.failure_mode = mode
+        worse = True
     if alarm.severity > ticket.severity:
         ticket.severity = alarm.severity
         said.append(f"severity raised to {Severity(alarm.severity).name.lower()}")
+        worse = True
     rated = tickets.rated(equipment, Severity(ticket.severity), FailureMode(ticket.failure_mode))
-    if rated > ticket.priority:
+    # A priority that a person lowered stays until there is news.
+    if worse and rated > ticket.priority:
         ticket.priority = rated
         said.append(f"priority raised to {Priority(rated).name.lower()}")
     tickets.record(ctx, ticket, "ticket.advised", "; ".join(said))

@@ -1,8 +1,8 @@
 """Two promises a ticket makes: when someone starts, and when it is completed.
 
-The clocks start when the ticket is opened, stand still while it is on hold, and are read against a
-time that the caller gives. Targets are the house's defaults by priority, elapsed time around the
-clock:
+The clocks start when the ticket is opened, stop early when it is cancelled or rejected, stand still
+while it is on hold, and are read against a time that the caller gives. Targets are the house's
+defaults by priority, elapsed time around the clock:
 
 | priority | response | resolution |
 |---|---|---|

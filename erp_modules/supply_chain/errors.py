@@ -22,6 +22,13 @@ class ReservationIsSettled(FailedPrecondition):
         super().__init__(f"{name} is {state} and does not change any more")
 
 
+class NothingReserved(FailedPrecondition):
+    """A reservation that waits for all that it asks for has nothing to consume."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} holds nothing yet: wait for the part, or release it")
+
+
 class RequisitionStepNotAllowed(FailedPrecondition):
     """A requisition in this state cannot take this step; the message says which it can take."""
 

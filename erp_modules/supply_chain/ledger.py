@@ -14,7 +14,7 @@ from decimal import Decimal
 from erp_modules.kernel.context import Context
 from erp_modules.kernel.ids import derived_id
 from erp_modules.supply_chain import events, reservations, stock
-from erp_modules.supply_chain.errors import ReservationIsSettled, StockTooLow
+from erp_modules.supply_chain.errors import NothingReserved, ReservationIsSettled, StockTooLow
 from erp_modules.supply_chain.mapping import part_name
 from erp_modules.supply_chain.models import PartRow, ReservationRow, StockMovementRow
 from erp_modules.supply_chain.repository import (
@@ -156,16 +156,17 @@ def reserve(
 
 
 def consume(ctx: Context, row: ReservationRow) -> ReservationRow:
-    """Take what is reserved out of stock; one that holds nothing is released instead.
+    """Take what is reserved out of stock.
 
     Raises:
         ReservationIsSettled: it was released.
+        NothingReserved: it waits for all that it asks for.
     """
     if row.state == ReservationState.CONSUMED:
         return row
     _check_active(row)
     if row.reserved_quantity == ZERO:
-        return release(ctx, row)
+        raise NothingReserved(f"reservations/{row.id}")
     part = PartRepository(ctx).get(row.part_id)
     bins = StockMovementRepository(ctx).balances(part)
     taken = stock.draw(bins, row.reserved_quantity, part.default_bin)
@@ -207,9 +208,9 @@ def release(ctx: Context, row: ReservationRow) -> ReservationRow:
 
 
 def settle(ctx: Context, rows: Sequence[ReservationRow], *, consumed: bool) -> None:
-    """Consume or release every one of `rows`."""
+    """Consume every one of `rows` that holds something, or release all."""
     for row in rows:
-        if consumed:
+        if consumed and row.reserved_quantity > ZERO:
             consume(ctx, row)
         else:
             release(ctx, row)

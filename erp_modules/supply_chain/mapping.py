@@ -36,13 +36,29 @@ def movement_type_of(value: pb.MovementType.ValueType, field: str) -> MovementTy
     return MovementType(pb.MovementType.Name(value).removeprefix("MOVEMENT_TYPE_"))
 
 
+# So that every cost and every sum of them fits its column.
+_MOST = Decimal(10**6)
+
+
+def bounded_of(text: str, field: str, *, minimum: Decimal = -_MOST) -> Decimal:
+    """Return a quantity or price from `minimum` to a million.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    value = decimal_of(text, field, minimum=minimum)
+    if value > _MOST:
+        raise InvalidArgument.field(field, f"{text} is more than {_MOST}")
+    return value
+
+
 def quantity_of(text: str, field: str) -> Decimal:
     """Return a quantity above zero.
 
     Raises:
         InvalidArgument: it is none.
     """
-    quantity = decimal_of(text, field)
+    quantity = bounded_of(text, field)
     if quantity <= ZERO:
         raise InvalidArgument.field(field, f"{text} is not above zero")
     return quantity
@@ -59,7 +75,7 @@ def money_of(money: pb.Money, field: str) -> tuple[str, Decimal]:
         raise InvalidArgument.field(
             f"{field}.currency_code", f"{code!r} is no ISO 4217 code such as EUR"
         )
-    return code, decimal_of(money.amount, f"{field}.amount", minimum=ZERO)
+    return code, bounded_of(money.amount, f"{field}.amount", minimum=ZERO)
 
 
 def text_of(value: Decimal) -> str:

@@ -15,6 +15,7 @@ from erp_modules.kernel.ids import derived_id
 from erp_modules.kernel.service import Service
 from erp_modules.supply_chain.mapping import (
     bin_message,
+    bounded_of,
     failure_mode_of,
     money_of,
     part_message,
@@ -118,7 +119,7 @@ def _set_part_field(ctx: Context, row: PartRow, given: pb.Part, field: str) -> N
             check_lengths(given, prefix="part.", unit=32)
             row.unit = value or "pcs"
         case "reorder_point" | "reorder_quantity":
-            setattr(row, field, fields.decimal_of(value or "0", path, minimum=ZERO))
+            setattr(row, field, bounded_of(value or "0", path, minimum=ZERO))
         case "unit_price":
             row.price_currency, row.price = "", None
             if given.HasField("unit_price"):

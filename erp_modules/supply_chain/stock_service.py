@@ -13,6 +13,7 @@ from erp_modules.kernel.identifiers import check_lengths
 from erp_modules.kernel.service import Service
 from erp_modules.supply_chain import demand, ledger, purchasing, stock
 from erp_modules.supply_chain.mapping import (
+    bounded_of,
     money_of,
     movement_message,
     movement_type_of,
@@ -58,7 +59,7 @@ class StockMovementService(Service):
         ctx.require_site(given.site)
         part = PartRepository(ctx).at_site(given.site, given.part, "stock_movement.part")
         kind = movement_type_of(given.type, "stock_movement.type")
-        quantity = fields.decimal_of(given.quantity, "stock_movement.quantity")
+        quantity = bounded_of(given.quantity, "stock_movement.quantity")
         if wrong := stock.wrong_sign(kind, quantity):
             raise InvalidArgument.field("stock_movement.quantity", wrong)
         currency, cost = "", None

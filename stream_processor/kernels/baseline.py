@@ -18,7 +18,8 @@ Indices = npt.NDArray[np.int64]
 # Rows of the statistics of a feature.
 SEEN, VARIANCE, PRODUCT, LAST, SHORT, LONG, SHORT_VARIANCE, LONG_VARIANCE, LEVEL = range(9)
 AWAY, AWAY_SQUARES, AWAY_PRODUCT, AWAY_SHORT, AWAY_LONG = range(9, 14)
-ROWS = 14
+FAST = 14
+ROWS = 15
 # Observations after which a variance is good enough to judge outliers by.
 SETTLED = 20.0
 
@@ -30,6 +31,11 @@ SHORT_FLOOR = 0.5
 LONG_FLOOR = 0.35
 # A single residual counts up to this many standard deviations in the running means.
 SCORE_CAP = 10.0
+# A plunge far outside of all that is known counts at once: a mean over a few scores, against a
+# limit this many times as wide.
+FAST_GAIN = 1.0 / 3.0
+FAST_LIMIT = 2.0
+FAST_CAP = 25.0
 # Residuals further out than this many deviations teach no more than one this far out (Huber 1964).
 HUBER = 4.0
 # A feature is away from its expectation from one running mean on, and back under the other.
@@ -37,7 +43,7 @@ LEAVES = 1.0
 RETURNS = 0.5
 LONGEST_AWAY = 1000.0
 # How much a variance estimated from one independent observation is distrusted.
-_DISTRUST = 6.0
+_DISTRUST = 12.0
 _LONGEST_CORRELATION = 200.0
 # The running means last at least a fixed number of observations, and at least this share of the
 # correlation length: what swings by itself is not averaged away sooner.
@@ -114,12 +120,16 @@ def score(found: Array, tolerance: Array, statistics: Array, out: Array) -> None
         z = e / deviation if deviation > 0.0 else 0.0
         out[0, j] = deviation
         out[1, j] = z
+        statistics[FAST, j] += FAST_GAIN * (min(max(z, -FAST_CAP), FAST_CAP) - statistics[FAST, j])
         z = min(max(z, -SCORE_CAP), SCORE_CAP)
         statistics[SHORT, j] += short_gain * (z - statistics[SHORT, j])
         statistics[LONG, j] += long_gain * (z - statistics[LONG, j])
         short = statistics[SHORT, j] / max(np.sqrt(statistics[SHORT_VARIANCE, j]), SHORT_FLOOR)
         long = statistics[LONG, j] / max(np.sqrt(statistics[LONG_VARIANCE, j]), LONG_FLOOR)
-        out[2, j] = (short if abs(short) > abs(long) else long) / widening
+        furthest = short if abs(short) > abs(long) else long
+        fast = statistics[FAST, j] / FAST_LIMIT
+        furthest = fast if abs(fast) > abs(furthest) else furthest
+        out[2, j] = furthest / widening
 
 
 @njit(cache=True, nogil=True)

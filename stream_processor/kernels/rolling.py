@@ -26,77 +26,65 @@ _CANCELLATION = 1e-4
 
 
 @njit(cache=True, nogil=True)
-def _segment_fast(
-    data: Array, start: int, window: int, length: int, centre: float, scratch: Array, out: Array
-) -> bool:
-    """Fill `out[:, :]` for the windows that end in a segment of finite samples.
-
-    The segment is `data[start : start + length]`; the one before it, `window` long, must be finite
-    as well. `out` has the rows mean, variance, minimum, maximum, count. Return False when the
-    centre was too far from the data.
-    """
-    back_sum = scratch[0]
-    back_square = scratch[1]
-    back_low = scratch[2]
-    back_high = scratch[3]
-    fore_sum = scratch[4]
-    fore_square = scratch[5]
-    fore_low = scratch[6]
-    fore_high = scratch[7]
+def _backwards(data: Array, start: int, window: int, centre: float, back: Array) -> None:
+    """Fill `back` (4, window + 1) with the running sums and extremes from the segment's end."""
     s = 0.0
     q = 0.0
     low = np.inf
     high = -np.inf
-    t = 0.0
-    r = 0.0
-    lower = np.inf
-    higher = -np.inf
-    # Two independent chains, one backwards and one forwards, so that the processor overlaps them.
-    for i in range(window):
-        v = data[start - 1 - i]
+    back[0, window] = 0.0
+    back[1, window] = 0.0
+    back[2, window] = np.inf
+    back[3, window] = -np.inf
+    for at in range(window - 1, -1, -1):
+        v = data[start + at]
         c = v - centre
         s += c
         q += c * c
         low = v if v < low else low
         high = v if v > high else high
-        at = window - 1 - i
-        back_sum[at] = s
-        back_square[at] = q
-        back_low[at] = low
-        back_high[at] = high
-        if i < length:
-            u = data[start + i]
-            d = u - centre
-            t += d
-            r += d * d
-            lower = u if u < lower else lower
-            higher = u if u > higher else higher
-            fore_sum[i] = t
-            fore_square[i] = r
-            fore_low[i] = lower
-            fore_high[i] = higher
-    back_sum[window] = 0.0
-    back_square[window] = 0.0
-    back_low[window] = np.inf
-    back_high[window] = -np.inf
+        back[0, at] = s
+        back[1, at] = q
+        back[2, at] = low
+        back[3, at] = high
+
+
+@njit(cache=True, nogil=True)
+def _segment_fast(
+    data: Array, start: int, window: int, length: int, centre: float, back: Array, out: Array
+) -> bool:
+    """Fill `out` for the windows that end in a segment of finite samples.
+
+    The segment is `data[start : start + length]`; `back` holds the running statistics of the one
+    before it, about the same `centre`. `out` has the rows mean, variance, minimum, maximum, count.
+    Return False when the centre was too far from the data.
+    """
+    s = 0.0
+    q = 0.0
+    low = np.inf
+    high = -np.inf
     share = 1.0 / window
-    worst = 0.0
+    good = True
     for i in range(length):
-        total = back_sum[i + 1] + fore_sum[i]
-        square = back_square[i + 1] + fore_square[i]
+        v = data[start + i]
+        c = v - centre
+        s += c
+        q += c * c
+        low = v if v < low else low
+        high = v if v > high else high
+        total = back[0, i + 1] + s
+        square = back[1, i + 1] + q
         mean = total * share
         spread = square - total * mean
-        worst = max(worst, _CANCELLATION * square - spread)
+        good = good and spread >= _CANCELLATION * square
         out[0, i] = centre + mean
         out[1, i] = spread * share
-        a = back_low[i + 1]
-        b = fore_low[i]
-        out[2, i] = a if a < b else b
-        a = back_high[i + 1]
-        b = fore_high[i]
-        out[3, i] = a if a > b else b
+        a = back[2, i + 1]
+        out[2, i] = a if a < low else low
+        a = back[3, i + 1]
+        out[3, i] = a if a > high else high
         out[4, i] = window
-    return worst <= 0.0
+    return good
 
 
 @njit(cache=True, nogil=True)
@@ -173,8 +161,7 @@ def rolling_into(data: Array, window: int, out: Array) -> None:
     rows of `out` are mean, variance (population), minimum, maximum and count of the numbers among
     the `window` samples that end with each new one.
     """
-    n = data.size - window
-    scratch = np.empty((8, window + 1))
+    scratch = np.empty((5, window + 1))
     before_finite = True
     centre = 0.0
     for i in range(window):
@@ -191,6 +178,7 @@ def rolling_into(data: Array, window: int, out: Array) -> None:
         part = out[:, start - window : start - window + length]
         done = False
         if finite and before_finite and np.isfinite(centre):
+            _backwards(data, start - window, window, centre, scratch)
             done = _segment_fast(data, start, window, length, centre, scratch, part)
         if not done:
             _segment_exact(data, start, window, length, scratch, part)

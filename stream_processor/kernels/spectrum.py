@@ -87,7 +87,7 @@ def comb_amplitude(
         for k in range(first, last + 1):
             peak = max(peak, amplitude[k])
         total += peak * peak
-    return np.sqrt(total)
+    return float(np.sqrt(total))
 
 
 @njit(cache=True, nogil=True)

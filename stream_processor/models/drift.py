@@ -28,10 +28,10 @@ class DriftMonitor:
     """
 
     def __init__(self, series: int) -> None:
-        self._tests = [self._test() for _ in range(series)]
+        self._tests: list[Any] = [self._test() for _ in range(series)]
 
     @staticmethod
-    def _test() -> drift.PageHinkley:
+    def _test() -> Any:
         return drift.PageHinkley(
             min_instances=MIN_INSTANCES, delta=DELTA, threshold=THRESHOLD, alpha=FADING
         )

@@ -53,7 +53,7 @@ EVIDENCE_GAIN = 0.3
 CERTAIN = 0.62
 EVIDENCE_FEATURES = 6
 
-_STATES: dict[Transition, AdvisoryState] = {
+_STATES: dict[Transition, AdvisoryState.ValueType] = {
     "raise": AdvisoryState.ADVISORY_STATE_RAISED,
     "update": AdvisoryState.ADVISORY_STATE_UPDATED,
     "clear": AdvisoryState.ADVISORY_STATE_CLEARED,
@@ -142,7 +142,7 @@ class AdvisoryGeneration:
         ):
             # It is the finding that is open already: the machine's episode takes it over.
             worst = None
-        mode = self._sensor.mode if worst is None else int(worst.mode)
+        mode = self._sensor.mode if worst is None else worst.mode
         ratio = 0.0 if worst is None else worst.ratio
         transition = self._sensor.step(ratio, Severity.SEVERITY_MEDIUM, mode, True, item.time_ms)
         if transition == "none":
@@ -170,10 +170,10 @@ class AdvisoryGeneration:
         episode = self._machine
         deviation = item.deviation
         severity = item.condition.severity
-        mode, certain = int(diagnosis.mode), diagnosis.confidence >= CERTAIN
+        mode, certain = diagnosis.mode, diagnosis.confidence >= CERTAIN
         if worst is not None and episode.raised and worst.channel == episode.channel:
             if worst.ratio >= 1.0:
-                mode, certain = int(worst.mode), True
+                mode, certain = worst.mode, True
             severity = max(severity, worst.ratio)
         elif worst is not None and not episode.raised and severity < 1.0:
             severity = min(severity, DEADBAND)
@@ -218,8 +218,8 @@ class AdvisoryGeneration:
             equipment=info.equipment,
             equipment_class=info.equipment_class,
             equipment_path=info.path,
-            severity=Severity.Name(episode.severity),
-            failure_mode=FailureMode.Name(episode.mode),
+            severity=episode.severity,
+            failure_mode=episode.mode,
             rule=rule,
             model_version=MODEL_VERSION,
             window_start_time=_timestamp(episode.window_start_ms),
@@ -276,7 +276,7 @@ class AdvisoryGeneration:
         return stage
 
 
-def _grade(item: _Moment, mode: int) -> int:
+def _grade(item: _Moment, mode: FailureMode.ValueType) -> Severity.ValueType:
     """Return the severity of a machine's condition."""
     severity = item.condition.severity
     if mode == FailureMode.FAILURE_MODE_SENSOR_DRIFT:

@@ -30,7 +30,8 @@ BEARING_FACTS = {
     "envelope_bsf": "BSF Order",
     "envelope_ftf": "FTF Order",
 }
-# Bands of energy, shown but not watched (a line that follows the speed may cross an edge), as shares of the sampling rate: at 3.2 kHz 10-320, 320-800 and 800-1500 Hz.
+# Bands of energy as shares of the sampling rate: at 3.2 kHz 10-320, 320-800 and 800-1500 Hz. They
+# are shown but not watched: a line that follows the speed may cross an edge.
 BANDS = {"band_low": (0.003125, 0.1), "band_mid": (0.1, 0.25), "band_high": (0.25, 0.46875)}
 # Where the noise between the lines is watched: resonances, cavitation, rubbing.
 NOISE_BAND = (0.25, 0.46875)

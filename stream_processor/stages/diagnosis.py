@@ -47,13 +47,13 @@ class Sign:
 class Rule:
     """A failure mode and its signs; `needs` are subjects of which one must deviate."""
 
-    mode: FailureMode
+    mode: FailureMode.ValueType
     signs: tuple[Sign, ...]
     needs: tuple[tuple[str, int], ...]
 
 
 def _rule(
-    mode: FailureMode, needs: tuple[tuple[str, int], ...], *signs: tuple[str, int, float]
+    mode: FailureMode.ValueType, needs: tuple[tuple[str, int], ...], *signs: tuple[str, int, float]
 ) -> Rule:
     return Rule(mode, tuple(Sign(*s) for s in signs), needs)
 
@@ -155,7 +155,7 @@ RULES: tuple[Rule, ...] = (
 class Diagnosis:
     """A failure mode, how much speaks for it and how much of all evidence that is."""
 
-    mode: FailureMode
+    mode: FailureMode.ValueType
     confidence: float
     subjects: frozenset[str] = frozenset()
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
+from stream_processor.v1.alert_pb2 import FailureMode, Severity
+
 # Frames in a row above the limit before a condition is raised, and the most that are waited for
 # when its cause is not yet clear.
 ON_DELAY = 3
@@ -32,16 +34,21 @@ class Episode:
     under: int = 0
     since_update: int = 0
     revision: int = 0
-    severity: int = 0
-    mode: int = 0
-    other_mode: int = 0
+    severity: Severity.ValueType = Severity.SEVERITY_UNSPECIFIED
+    mode: FailureMode.ValueType = FailureMode.FAILURE_MODE_UNSPECIFIED
+    other_mode: FailureMode.ValueType = FailureMode.FAILURE_MODE_UNSPECIFIED
     other_for: int = 0
     window_start_ms: int = 0
     advisory_id: str = ""
     channel: str = ""
 
     def step(
-        self, ratio: float, severity: int, mode: int, certain: bool, time_ms: int
+        self,
+        ratio: float,
+        severity: Severity.ValueType,
+        mode: FailureMode.ValueType,
+        certain: bool,
+        time_ms: int,
     ) -> Transition:
         """Take a frame and return what there is to say.
 
@@ -58,7 +65,7 @@ class Episode:
             if self.over < ON_DELAY or (not certain and self.over < LONGEST_ON_DELAY):
                 return "none"
             self.raised, self.under, self.since_update, self.revision = True, 0, 0, 1
-            self.severity, self.mode, self.other_mode, self.other_for = severity, mode, 0, 0
+            self.severity, self.mode, self.other_for = severity, mode, 0
             return "raise"
         self.under = self.under + 1 if ratio < DEADBAND else 0
         if self.under >= OFF_DELAY:

@@ -107,7 +107,7 @@ class SensorFault:
     """A channel that does not tell the truth; `ratio` is evidence over its limit."""
 
     channel: str
-    mode: FailureMode
+    mode: FailureMode.ValueType
     ratio: float
     value: float
     limit: float

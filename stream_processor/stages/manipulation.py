@@ -80,7 +80,7 @@ class Manipulation:
             name: _mean(samples.get(name), quality.spikes[offset + i] > 0)
             for i, name in enumerate(known.slow)
         }
-        shaft_hz = _shaft_hz(item.info, means)
+        shaft_hz = _shaft_hz(item.info, samples, known.vibration)
         values: dict[str, dict[str, float]] = {n: {"mean": mean} for n, mean in means.items()}
         for name in known.vibration:
             if name in samples:
@@ -183,11 +183,23 @@ def _parts(item: Frame, known: Catalogue) -> list[tuple[int, int, dict[str, Arra
     return [(i, i + 1, {n: part[i : i + 1] for n, part in whole.items()}) for i in range(rows)]
 
 
-def _shaft_hz(info: EquipmentInfo, means: dict[str, float]) -> float:
-    """Return the measured shaft frequency, else the declared one."""
-    for name, mean in means.items():
-        if info.channels[name].quantity == "speed" and mean > 0.0:
-            return mean / 60.0
+def _shaft_hz(info: EquipmentInfo, samples: dict[str, Array], waveforms: tuple[str, ...]) -> float:
+    """Return the shaft frequency while the waveforms were taken, else the declared one.
+
+    A frame's waveform may be its first second of a minute in which the speed ran up: orders are
+    looked for at the speed of that second.
+    """
+    for name, part in samples.items():
+        channel = info.channels[name]
+        if channel.quantity != "speed":
+            continue
+        seconds = max(
+            (samples[w].size / info.channels[w].sample_rate_hz for w in waveforms if w in samples),
+            default=0.0,
+        )
+        speed = _mean(part[: max(1, round(seconds * channel.sample_rate_hz))], False)
+        if speed > 0.0:
+            return speed / 60.0
     return fact(info, "Nominal Speed")
 
 

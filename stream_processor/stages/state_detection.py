@@ -27,7 +27,7 @@ SCHEMA = 1
 WARM_UP_FRAMES = 40
 # The chance that a normally distributed score of a healthy machine passes the limit, shared among
 # its features.
-FALSE_ALARM_CHANCE = 1e-3
+FALSE_ALARM_CHANCE = 1e-4
 # Models learn only while everything is this far under its limit.
 LEARNING_RATIO = 0.75
 # How long an observation is remembered: in frames, and where frames are close together, in time.

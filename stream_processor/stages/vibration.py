@@ -79,10 +79,12 @@ def vibration_features(
         found[name] = _amplitude(spectrum.line_power(power, resolution, order * shaft_hz))
     vanes, teeth = fact(info, "Vane Count"), fact(info, "Gear Teeth")
     # Vanes and teeth have lines of their own; they say nothing of looseness.
-    high = [n for n in HIGH_ORDERS if not (n % vanes == 0.0 or n % teeth == 0.0)]
-    for name, orders in (("half_x", HALF_ORDERS), ("harmonics", high)):
+    whole: tuple[float, ...] = tuple(
+        n for n in HIGH_ORDERS if not (n % vanes == 0.0 or n % teeth == 0.0)
+    )
+    for name, together in (("half_x", HALF_ORDERS), ("harmonics", whole)):
         found[name] = _amplitude(
-            sum(spectrum.line_power(power, resolution, n * shaft_hz) for n in orders)
+            sum(spectrum.line_power(power, resolution, n * shaft_hz) for n in together)
         )
     if vanes > 0.0:
         found["vane_pass"] = _amplitude(spectrum.line_power(power, resolution, vanes * shaft_hz))

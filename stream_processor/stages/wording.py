@@ -5,7 +5,7 @@ from __future__ import annotations
 from stream_processor.stages.items import FeatureInfo, SensorFault
 from stream_processor.v1.alert_pb2 import FailureMode
 
-CAUSES: dict[int, str] = {
+CAUSES: dict[FailureMode.ValueType, str] = {
     FailureMode.FAILURE_MODE_UNDETERMINED: "abnormal, cause not determined",
     FailureMode.FAILURE_MODE_UNBALANCE: "probable unbalance",
     FailureMode.FAILURE_MODE_MISALIGNMENT: "probable misalignment",
@@ -54,7 +54,7 @@ def number(value: float, unit: str) -> str:
 
 
 def machine_summary(
-    equipment: str, mode: int, feature: FeatureInfo, value: float, expected: float
+    equipment: str, mode: FailureMode.ValueType, feature: FeatureInfo, value: float, expected: float
 ) -> str:
     """Return what is wrong with a machine and the feature that says so."""
     what = FEATURES.get(feature.name, "")
@@ -76,6 +76,6 @@ def sensor_summary(equipment: str, fault: SensorFault) -> str:
     return f"{equipment}: {cause}; {share} {what}."
 
 
-def cleared_summary(equipment: str, mode: int) -> str:
+def cleared_summary(equipment: str, mode: FailureMode.ValueType) -> str:
     """Return that a condition is over."""
     return f"{equipment}: returned to normal after: {CAUSES[mode]}."

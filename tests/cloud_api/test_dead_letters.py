@@ -27,7 +27,7 @@ async def publish(server: Any, site: str, count: int) -> None:
         )
         letter.receive_time.FromMilliseconds(1_767_225_600_000 + number)
         await client.jetstream().publish(
-            f"deadletter.no_birth.{site}.gw", letter.SerializeToString()
+            f"deadletter.no_birth.{site.lower()}.gw", letter.SerializeToString()
         )
     await client.close()
 
@@ -44,7 +44,7 @@ def pages(client: httpx.Client, **arguments: Any) -> list[list[dict[str, Any]]]:
 
 
 def test_they_are_listed_newest_first_page_by_page(server: Any, browser: httpx.Client) -> None:
-    site, other = (f"{secrets.token_hex(4)}" for _ in range(2))
+    site, other = (f"North-{secrets.token_hex(4)}" for _ in range(2))
     asyncio.run(publish(server, site, 70))
     asyncio.run(publish(server, other, 2))
     asyncio.run(publish(server, site, 5))

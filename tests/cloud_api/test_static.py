@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
-from starlette.testclient import TestClient
 
 from cloud_api.middleware import FrontMiddleware
 from cloud_api.static import WebApplication
@@ -40,42 +40,51 @@ def folder(tmp_path: Path) -> Path:
     return dist
 
 
+def over(app: Starlette) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://headrace")
+
+
 @pytest.fixture
-def client(folder: Path) -> TestClient:
+async def client(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
     app = Starlette(
         routes=[
             Route("/{path:path}", WebApplication(Nobody(), folder).serve, methods=["GET", "POST"])
         ],
         middleware=[Middleware(FrontMiddleware), Middleware(GZipMiddleware)],
     )
-    return TestClient(app)
+    async with over(app) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("path", ["/", "/tickets/tkt-abc", "/equipment/P-101", "/index.html"])
-def test_a_page_of_the_application_is_its_first_page(client: TestClient, path: str) -> None:
-    answer = client.get(path)
+async def test_a_page_of_the_application_is_its_first_page(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    answer = await client.get(path)
     assert (answer.status_code, answer.text) == (200, PAGE)
     assert answer.headers["content-type"].startswith("text/html")
     assert answer.headers["cache-control"] == "no-cache"
-    again = client.get(path, headers={"If-None-Match": answer.headers["etag"]})
+    again = await client.get(path, headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_hashed_assets_are_kept_for_ever_and_compressed(client: TestClient) -> None:
-    answer = client.get("/assets/main-a1b2c3.js")
+async def test_hashed_assets_are_kept_for_ever_and_compressed(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/assets/main-a1b2c3.js")
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert answer.headers["content-encoding"] == "gzip"
     assert answer.text == "x" * 5000
 
 
-def test_other_files_are_asked_for_again(client: TestClient) -> None:
-    assert client.get("/favicon.svg").headers["cache-control"] == "no-cache"
+async def test_other_files_are_asked_for_again(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/favicon.svg")).headers["cache-control"] == "no-cache"
 
 
 @pytest.mark.parametrize("path", ["/assets/gone-000.js", "/robots.txt", "/v1/nothing", "/v1/"])
-def test_what_is_not_there_is_said_to_who_is_signed_in(client: TestClient, path: str) -> None:
-    assert client.get(path).status_code == 401
-    answer = client.get(path, headers={"x-known": "yes"})
+async def test_what_is_not_there_is_said_to_who_is_signed_in(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    assert (await client.get(path)).status_code == 401
+    answer = await client.get(path, headers={"x-known": "yes"})
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
 
@@ -83,19 +92,19 @@ def test_what_is_not_there_is_said_to_who_is_signed_in(client: TestClient, path:
 @pytest.mark.parametrize(
     "path", ["/../secret.txt", "/assets/../../secret.txt", "/%2e%2e/secret.txt"]
 )
-def test_nothing_outside_the_folder_is_served(client: TestClient, path: str) -> None:
-    answer = client.get(path)
+async def test_nothing_outside_the_folder_is_served(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
     assert answer.status_code == 401
     assert "secret" not in answer.text
 
 
-def test_pages_take_no_posts(client: TestClient) -> None:
-    assert client.post("/tickets/tkt-abc", headers={"x-known": "yes"}).status_code == 404
+async def test_pages_take_no_posts(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/tickets/tkt-abc", headers={"x-known": "yes"})).status_code == 404
 
 
-def test_a_web_application_that_is_not_built_says_so(tmp_path: Path) -> None:
+async def test_a_web_application_that_is_not_built_says_so(tmp_path: Path) -> None:
     serve = WebApplication(Nobody(), tmp_path / "none").serve
-    client = TestClient(Starlette(routes=[Route("/{path:path}", serve)]))
-    answer = client.get("/")
+    async with over(Starlette(routes=[Route("/{path:path}", serve)])) as client:
+        answer = await client.get("/")
     assert answer.status_code == 503
     assert "make ui" in answer.text

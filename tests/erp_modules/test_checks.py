@@ -7,6 +7,6 @@ import pytest
 from erp_modules.kernel.checks import Check, checks
 
 
-@pytest.mark.parametrize("check", checks(), ids=str)
+@pytest.mark.parametrize("check", list(checks()), ids=str)
 def test_every_module_keeps_every_rule(check: Check) -> None:
     check.run()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_agent.v1.sparkplug_b_pb2 import Metric, Payload
 from stream_processor import acquisition as subject
 from stream_processor.acquisition import Acquisition
 from stream_processor.frames import Frame
@@ -241,10 +242,34 @@ def test_data_without_a_birth_is_set_aside_and_not_acknowledged_before(node: Nod
 
 
 def test_a_foreign_device_without_numbers_is_read(node: Node) -> None:
-    node.births()
+    birth = Payload(timestamp=1, metrics=[Metric(name="bdSeq", long_value=0)])
+    node.say("NBIRTH", birth.SerializeToString())
+    node.say("DBIRTH", node.payloads.device_birth(), "P-101")
     (frame,) = node.block(None)
     assert (frame.boot_epoch, frame.batch) == (0, 0)
     assert node.acquisition.marks() == []
+
+
+def test_a_node_that_announced_numbers_must_give_them(node: Node) -> None:
+    node.births()
+    node.block(None)
+    node.restart()
+    node.block(None)
+    assert node.reasons == ["WRONG_TYPE"] * 2
+
+
+def test_numbers_may_come_by_alias(node: Node) -> None:
+    birth = Payload.FromString(node.payloads.node_birth())
+    birth.metrics.add(name="Headrace/Boot Epoch", alias=500, datatype=8, long_value=1)
+    birth.metrics.add(name="Headrace/Batch", alias=501, datatype=8, is_null=True)
+    node.say("NBIRTH", birth.SerializeToString())
+    node.say("DBIRTH", node.payloads.device_birth(), "P-101")
+    numbers = [Metric(alias=500, long_value=1), Metric(alias=501, long_value=1)]
+    node.block(None, metrics=numbers)
+    node.restart()
+    node.block(None, metrics=numbers)
+    assert node.batches == [(1, 1)]
+    assert node.acquisition.counts["duplicated"] == 1
 
 
 def test_a_simulation_that_starts_again_may_start_earlier(node: Node) -> None:

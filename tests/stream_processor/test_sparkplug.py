@@ -29,6 +29,7 @@ def test_samples_come_out_as_they_went_in_but_for_infinities(samples: list[float
     block = read_block(
         birth,
         Payload(timestamp=9, metrics=[Metric(alias=1, timestamp=7, bytes_value=data.tobytes())]),
+        {},
     )
     expected = np.where(np.isinf(data), np.nan, data.astype(np.float64))
     np.testing.assert_array_equal(block.samples["X"], expected)
@@ -87,13 +88,14 @@ def test_the_edge_score_is_no_channel_and_null_metrics_are_no_samples(payloads: 
                 Metric(alias=3, is_null=True),
             ],
         ),
+        {},
     )
     assert (block.edge_score, block.samples, block.start_time_ms) == (0.5, {}, 5)
 
 
 def test_a_scalar_of_a_foreign_device_is_one_sample() -> None:
     birth = read_birth("s", "n", "e", birth_with(Metric(name="Level", alias=4, datatype=10)))
-    block = read_block(birth, Payload(metrics=[Metric(alias=4, timestamp=2, double_value=3.5)]))
+    block = read_block(birth, Payload(metrics=[Metric(alias=4, timestamp=2, double_value=3.5)]), {})
     assert block.samples["Level"].tolist() == [3.5]
 
 
@@ -110,7 +112,7 @@ def test_a_scalar_of_a_foreign_device_is_one_sample() -> None:
 )
 def test_a_batch_has_whole_numbers_and_a_boot_epoch(metrics: list[Metric]) -> None:
     with pytest.raises(BadInputError, match="Headrace/Batch"):
-        sparkplug.numbers(Payload(metrics=metrics))
+        sparkplug.numbers(Payload(metrics=metrics), {})
 
 
 def test_commands_are_as_the_contract_says() -> None:

@@ -9,11 +9,20 @@ const web = join(dirname(fileURLToPath(import.meta.url)), "..");
 const protos = join(web, "..", "..", "proto");
 const output = join(web, "src", "contracts.ts");
 /** What the browser speaks of; Sparkplug and the log's messages stay on the wire. */
-const sources = ["erp_modules/maintenance", "erp_modules/supply_chain", "cloud_api", "stream_processor/v1/alert.proto"];
+const sources = [
+  "erp_modules/maintenance",
+  "erp_modules/supply_chain",
+  "cloud_api",
+  "stream_processor/v1/alert.proto",
+];
 
 const NUMBERS = new Set(["double", "float", "int32", "uint32", "sint32", "fixed32", "sfixed32"]);
 const LONGS = new Set(["int64", "uint64", "sint64", "fixed64", "sfixed64"]);
-const WELL_KNOWN = new Map([["Timestamp", "string"], ["FieldMask", "string"], ["Empty", "Record<string, never>"]]);
+const WELL_KNOWN = new Map([
+  ["Timestamp", "string"],
+  ["FieldMask", "string"],
+  ["Empty", "Record<string, never>"],
+]);
 
 const camel = (name) => name.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpperCase());
 const lower = (name) => name[0].toLowerCase() + name.slice(1);
@@ -52,7 +61,8 @@ function typeOf(field) {
   throw new Error(`${field.fullName}: no TypeScript type is known for ${field.type}`);
 }
 
-const comment = (item, indent = "") => (item.comment ? `${indent}/** ${item.comment.replace(/\s+/g, " ")} */\n` : "");
+const comment = (item, indent = "") =>
+  item.comment ? `${indent}/** ${item.comment.replace(/\s+/g, " ")} */\n` : "";
 
 const repeatedShape = (inner, type) => (inner ? `[${inner}]` : type === "number" ? "[0]" : "[]");
 
@@ -85,7 +95,13 @@ function writeEnum(item) {
 function binding(method) {
   const option = method.parsedOptions?.find((entry) => "(google.api.http)" in entry)?.["(google.api.http)"];
   const verb = ["get", "post", "put", "patch", "delete"].find((name) => option?.[name]);
-  return verb && { verb: verb.toUpperCase(), path: option[verb].replace(/_([a-z])/g, (_, l) => l.toUpperCase()), body: option.body ?? "" };
+  return (
+    verb && {
+      verb: verb.toUpperCase(),
+      path: option[verb].replace(/_([a-z])/g, (_, l) => l.toUpperCase()),
+      body: option.body ?? "",
+    }
+  );
 }
 
 function writeCall(method) {

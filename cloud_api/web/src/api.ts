@@ -24,7 +24,12 @@ type Fields = Record<string, unknown>;
 export const onSignedOut = { call: (): void => undefined };
 
 /** Send one request and return its JSON; raises ApiError. */
-export async function send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Fields> {
+export async function send(
+  method: string,
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+): Promise<Fields> {
   let response: Response;
   try {
     response = await fetch(path, {
@@ -89,14 +94,20 @@ export function toQuery(fields: Fields): string {
 }
 
 /** Return the typed call of one RPC by its HTTP binding. */
-export function call<Request extends object, Answer>(method: string, template: string, body: string, shape: Shape) {
+export function call<Request extends object, Answer>(
+  method: string,
+  template: string,
+  body: string,
+  shape: Shape,
+) {
   return async (request: Request, signal?: AbortSignal): Promise<Answer> => {
     const { path, used } = bindPath(template, request as Fields);
     const rest = Object.fromEntries(Object.entries(request).filter(([name]) => !used.has(name)));
     let payload: unknown;
     if (body === "*") payload = rest;
     else if (body) payload = rest[body];
-    const query = body === "*" ? "" : toQuery(Object.fromEntries(Object.entries(rest).filter(([n]) => n !== body)));
+    const query =
+      body === "*" ? "" : toQuery(Object.fromEntries(Object.entries(rest).filter(([n]) => n !== body)));
     return fill(shape, await send(method, path + query, payload, signal)) as Answer;
   };
 }

@@ -8,7 +8,8 @@ function cell(value: Cell): string {
 }
 
 /** Return rows as CSV (RFC 4180). */
-export const csv = (rows: readonly (readonly Cell[])[]): string => rows.map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
+export const csv = (rows: readonly (readonly Cell[])[]): string =>
+  rows.map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
 
 /** Let the person save rows as a file. */
 export function download(name: string, rows: readonly (readonly Cell[])[]): void {

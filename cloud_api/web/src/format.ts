@@ -19,13 +19,23 @@ export function number(value: number): string {
   return value.toFixed(decimals);
 }
 
+/** Return how many decimals write every multiple of `step` exactly; 6 at most. */
+export function decimals(step: number): number {
+  for (let places = 0; places < 6; places += 1) {
+    const scaled = step * 10 ** places;
+    if (Math.abs(scaled - Math.round(scaled)) < 1e-6 && Math.round(scaled) > 0) return places;
+  }
+  return 6;
+}
+
 /** Return a value with its unit. */
 export function quantity(value: number, unit: string): string {
   const text = unitText(unit);
   return text ? `${number(value)}${THIN}${text}` : number(value);
 }
 
-export const percent = (share: number): string => (Number.isFinite(share) ? `${Math.round(share * 100)}${THIN}%` : "–");
+export const percent = (share: number): string =>
+  Number.isFinite(share) ? `${Math.round(share * 100)}${THIN}%` : "–";
 
 /** Return a decimal string of the books without needless zeros. */
 export function decimal(text: string): string {
@@ -51,9 +61,10 @@ export function hours(value: number): string {
 
 /** Return an interval of running time, both ends in the unit of the greater. */
 export function hoursBetween(lower: number, upper: number): string {
-  const days = upper >= 72;
-  const of = (value: number): string => String(Math.round(days ? value / 24 : value));
-  return `${of(lower)} to ${of(upper)}${THIN}${days ? "days" : "h"}`;
+  if (upper < 1 / 60) return `under 1${THIN}min`;
+  const [unit, size] = upper >= 72 ? ["days", 24] : upper >= 2 ? ["h", 1] : ["min", 1 / 60];
+  const of = (value: number): string => String(Math.round(value / size));
+  return `${of(lower)} to ${of(upper)}${THIN}${unit}`;
 }
 
 const two = (n: number): string => String(n).padStart(2, "0");

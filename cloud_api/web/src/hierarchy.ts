@@ -32,4 +32,5 @@ export function itemsUnder<T>(level: Level<T>): T[] {
 }
 
 /** Whether `path` is `prefix` or under it. */
-export const isUnder = (path: string, prefix: string): boolean => !prefix || path === prefix || path.startsWith(`${prefix}/`);
+export const isUnder = (path: string, prefix: string): boolean =>
+  !prefix || path === prefix || path.startsWith(`${prefix}/`);

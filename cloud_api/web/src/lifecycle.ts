@@ -1,7 +1,23 @@
 import {
-  approveRequisition, approveTicket, cancelRequisition, cancelTicket, closeTicket, completeTicket, holdTicket,
-  orderRequisition, planTicket, receiveRequisition, rejectTicket, type Requisition, type RequisitionState,
-  resumeTicket, scheduleTicket, startTicket, type Ticket, type TicketState, verifyTicket,
+  approveRequisition,
+  approveTicket,
+  cancelRequisition,
+  cancelTicket,
+  closeTicket,
+  completeTicket,
+  holdTicket,
+  orderRequisition,
+  planTicket,
+  receiveRequisition,
+  rejectTicket,
+  type Requisition,
+  type RequisitionState,
+  resumeTicket,
+  scheduleTicket,
+  startTicket,
+  type Ticket,
+  type TicketState,
+  verifyTicket,
 } from "./contracts";
 
 /** What a person must say with an action. */
@@ -27,7 +43,10 @@ export interface Action<Resource, State> {
   run: (resource: Resource, values: Record<string, string>) => Promise<Resource>;
 }
 
-const base = (r: { name: string; etag: string }): { name: string; etag: string } => ({ name: r.name, etag: r.etag });
+const base = (r: { name: string; etag: string }): { name: string; etag: string } => ({
+  name: r.name,
+  etag: r.etag,
+});
 const reason: Field = { name: "reason", label: "Reason", kind: "text", required: true };
 
 const schedule: readonly Field[] = [
@@ -41,63 +60,121 @@ const scheduled = (t: Ticket, v: Record<string, string>): Promise<Ticket> =>
 /** The steps of a work order, in the order of its life. */
 export const TICKET_ACTIONS: readonly Action<Ticket, TicketState>[] = [
   {
-    label: "Approve", done: "approved", from: ["TICKET_STATE_REQUESTED"], fields: [], primary: true,
+    label: "Approve",
+    done: "approved",
+    from: ["TICKET_STATE_REQUESTED"],
+    fields: [],
+    primary: true,
     run: (t) => approveTicket(base(t)),
   },
   {
-    label: "Plan", done: "planned", from: ["TICKET_STATE_APPROVED"], fields: [], primary: true,
+    label: "Plan",
+    done: "planned",
+    from: ["TICKET_STATE_APPROVED"],
+    fields: [],
+    primary: true,
     run: (t) => planTicket(base(t)),
   },
   {
-    label: "Schedule", done: "scheduled", from: ["TICKET_STATE_PLANNED"], primary: true,
+    label: "Schedule",
+    done: "scheduled",
+    from: ["TICKET_STATE_PLANNED"],
+    primary: true,
     fields: schedule,
     run: scheduled,
   },
   {
-    label: "Start", done: "started", from: ["TICKET_STATE_SCHEDULED"], fields: [], primary: true,
+    label: "Start",
+    done: "started",
+    from: ["TICKET_STATE_SCHEDULED"],
+    fields: [],
+    primary: true,
     run: (t) => startTicket(base(t)),
   },
   {
     // An emergency need not wait for a plan or a date.
-    label: "Start at once", done: "started", from: ["TICKET_STATE_APPROVED", "TICKET_STATE_PLANNED"], fields: [],
+    label: "Start at once",
+    done: "started",
+    from: ["TICKET_STATE_APPROVED", "TICKET_STATE_PLANNED"],
+    fields: [],
     only: (t) => t.priority === "TICKET_PRIORITY_EMERGENCY",
     run: (t) => startTicket(base(t)),
   },
-  { label: "Reschedule", done: "rescheduled", from: ["TICKET_STATE_SCHEDULED"], fields: schedule, run: scheduled },
   {
-    label: "Complete", done: "completed", from: ["TICKET_STATE_IN_PROGRESS"], primary: true,
+    label: "Reschedule",
+    done: "rescheduled",
+    from: ["TICKET_STATE_SCHEDULED"],
+    fields: schedule,
+    run: scheduled,
+  },
+  {
+    label: "Complete",
+    done: "completed",
+    from: ["TICKET_STATE_IN_PROGRESS"],
+    primary: true,
     fields: [
       { name: "resolution", label: "What was done", kind: "text", required: true },
       { name: "foundFailureMode", label: "What was really wrong", kind: "failureMode", required: false },
     ],
     run: (t, v) =>
-      completeTicket({ ...base(t), resolution: v["resolution"], foundFailureMode: (v["foundFailureMode"] || undefined) as Ticket["foundFailureMode"] | undefined }),
+      completeTicket({
+        ...base(t),
+        resolution: v["resolution"],
+        foundFailureMode: (v["foundFailureMode"] || undefined) as Ticket["foundFailureMode"] | undefined,
+      }),
   },
   {
-    label: "Hold", done: "put on hold", from: ["TICKET_STATE_IN_PROGRESS"], fields: [reason],
+    label: "Hold",
+    done: "put on hold",
+    from: ["TICKET_STATE_IN_PROGRESS"],
+    fields: [reason],
     run: (t, v) => holdTicket({ ...base(t), reason: v["reason"] }),
   },
   {
-    label: "Resume", done: "resumed", from: ["TICKET_STATE_ON_HOLD"], fields: [], primary: true,
+    label: "Resume",
+    done: "resumed",
+    from: ["TICKET_STATE_ON_HOLD"],
+    fields: [],
+    primary: true,
     run: (t) => resumeTicket(base(t)),
   },
   {
-    label: "Verify", done: "verified", from: ["TICKET_STATE_COMPLETED"], fields: [], primary: true,
+    label: "Verify",
+    done: "verified",
+    from: ["TICKET_STATE_COMPLETED"],
+    fields: [],
+    primary: true,
     run: (t) => verifyTicket(base(t)),
   },
   {
-    label: "Close", done: "closed", from: ["TICKET_STATE_VERIFIED"], fields: [], primary: true, final: true,
+    label: "Close",
+    done: "closed",
+    from: ["TICKET_STATE_VERIFIED"],
+    fields: [],
+    primary: true,
+    final: true,
     run: (t) => closeTicket(base(t)),
   },
   {
-    label: "Reject", done: "rejected", from: ["TICKET_STATE_REQUESTED"], fields: [reason], final: true,
+    label: "Reject",
+    done: "rejected",
+    from: ["TICKET_STATE_REQUESTED"],
+    fields: [reason],
+    final: true,
     run: (t, v) => rejectTicket({ ...base(t), reason: v["reason"] }),
   },
   {
-    label: "Cancel ticket", done: "cancelled", fields: [reason], final: true,
+    label: "Cancel ticket",
+    done: "cancelled",
+    fields: [reason],
+    final: true,
     from: [
-      "TICKET_STATE_REQUESTED", "TICKET_STATE_APPROVED", "TICKET_STATE_PLANNED", "TICKET_STATE_SCHEDULED",
-      "TICKET_STATE_IN_PROGRESS", "TICKET_STATE_ON_HOLD",
+      "TICKET_STATE_REQUESTED",
+      "TICKET_STATE_APPROVED",
+      "TICKET_STATE_PLANNED",
+      "TICKET_STATE_SCHEDULED",
+      "TICKET_STATE_IN_PROGRESS",
+      "TICKET_STATE_ON_HOLD",
     ],
     run: (t, v) => cancelTicket({ ...base(t), reason: v["reason"] }),
   },
@@ -106,21 +183,34 @@ export const TICKET_ACTIONS: readonly Action<Ticket, TicketState>[] = [
 /** The steps of a requisition, in the order of its life. */
 export const REQUISITION_ACTIONS: readonly Action<Requisition, RequisitionState>[] = [
   {
-    label: "Approve", done: "approved", from: ["REQUISITION_STATE_REQUESTED"], fields: [], primary: true,
+    label: "Approve",
+    done: "approved",
+    from: ["REQUISITION_STATE_REQUESTED"],
+    fields: [],
+    primary: true,
     run: (r) => approveRequisition(base(r)),
   },
   {
-    label: "Order", done: "ordered", from: ["REQUISITION_STATE_APPROVED"], primary: true,
+    label: "Order",
+    done: "ordered",
+    from: ["REQUISITION_STATE_APPROVED"],
+    primary: true,
     fields: [{ name: "orderNumber", label: "Order number", kind: "line", required: true }],
     run: (r, v) => orderRequisition({ ...base(r), orderNumber: v["orderNumber"] }),
   },
   {
-    label: "Receive", done: "received", from: ["REQUISITION_STATE_ORDERED"], primary: true,
+    label: "Receive",
+    done: "received",
+    from: ["REQUISITION_STATE_ORDERED"],
+    primary: true,
     fields: [{ name: "bin", label: "Into bin", kind: "bin", required: false }],
     run: (r, v) => receiveRequisition({ ...base(r), bin: v["bin"] }),
   },
   {
-    label: "Cancel requisition", done: "cancelled", fields: [reason], final: true,
+    label: "Cancel requisition",
+    done: "cancelled",
+    fields: [reason],
+    final: true,
     from: ["REQUISITION_STATE_REQUESTED", "REQUISITION_STATE_APPROVED", "REQUISITION_STATE_ORDERED"],
     run: (r, v) => cancelRequisition({ ...base(r), reason: v["reason"] }),
   },

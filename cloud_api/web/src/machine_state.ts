@@ -59,10 +59,13 @@ export const isTelling = (series: { name: string; unit: string; aggregated: bool
   (series.aggregated && series.unit !== "m/s2") || series.name.endsWith("/velocity_rms");
 
 /** Return the few series that say most about a machine. */
-export function keySeriesOf<S extends { name: string; unit: string; aggregated: boolean }>(all: readonly S[]): S[] {
+export function keySeriesOf<S extends { name: string; unit: string; aggregated: boolean }>(
+  all: readonly S[],
+): S[] {
   const telling = all.filter(isTelling);
   return keySeries(telling.length ? telling : all.filter((s) => s.aggregated), 3);
 }
 
 /** Return a series' name as a line of a tile has room for: `Vibration Drive End/velocity_rms` is `Vibration Drive End`. */
-export const shortName = (name: string): string => (name.endsWith("/velocity_rms") ? name.slice(0, -"/velocity_rms".length) : name);
+export const shortName = (name: string): string =>
+  name.endsWith("/velocity_rms") ? name.slice(0, -"/velocity_rms".length) : name;

@@ -81,7 +81,9 @@ export function take(message: LivePoints): void {
   found.sentTime = Math.max(found.sentTime, message.sentTimeMs);
   for (const { channel, unit, timeMs, mean, minimum, maximum } of message.aggregates ?? []) {
     const { ring } = seriesOf(message.equipment, channel, unit, true);
-    timeMs.forEach((time, i) => ring.push(Number(time), known(mean[i]), known(minimum[i]), known(maximum[i])));
+    timeMs.forEach((time, i) =>
+      ring.push(Number(time), known(mean[i]), known(minimum[i]), known(maximum[i])),
+    );
     found.lastTime = Math.max(found.lastTime, ring.lastTime);
   }
   for (const { name, unit, timeMs, value } of message.series ?? []) {
@@ -100,7 +102,9 @@ export function prefill(
 ): void {
   const series = seriesOf(tag, info.name, info.unit, info.aggregated);
   const stored = new Ring(CAPACITY);
-  points.time.forEach((time, i) => stored.push(time, points.value[i]!, points.minimum[i]!, points.maximum[i]!));
+  points.time.forEach((time, i) =>
+    stored.push(time, points.value[i]!, points.minimum[i]!, points.maximum[i]!),
+  );
   series.ring = series.ring.after(stored);
   const found = touched(tag);
   found.lastTime = Math.max(found.lastTime, series.ring.lastTime);

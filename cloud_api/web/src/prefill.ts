@@ -30,7 +30,12 @@ function next(): void {
 
 async function read({ tag, site }: Equipment): Promise<void> {
   const { series } = await listSeries({ equipment: tag, site });
-  const all = series.map((s) => ({ name: s.series, unit: s.unit, aggregated: s.aggregated, last: Date.parse(s.lastTime ?? "") }));
+  const all = series.map((s) => ({
+    name: s.series,
+    unit: s.unit,
+    aggregated: s.aggregated,
+    last: Date.parse(s.lastTime ?? ""),
+  }));
   const wanted = [...keySeriesOf(all), ...all.filter((s) => s.name === "health")];
   for (const { last, ...info } of wanted) {
     if (!Number.isFinite(last)) continue;

@@ -11,7 +11,11 @@ export interface Query<T> {
 }
 
 /** Read when `key` changes and after events of `prefixes`; the answer to an older key is dropped. */
-export function useQuery<T>(read: (signal: AbortSignal) => Promise<T>, key: string, prefixes: readonly string[] = []): Query<T> {
+export function useQuery<T>(
+  read: (signal: AbortSignal) => Promise<T>,
+  key: string,
+  prefixes: readonly string[] = [],
+): Query<T> {
   const [state, setState] = useState<{ key: string; data?: T; error?: Error }>({ key });
   const [turn, setTurn] = useState(0);
   const latest = useRef(read);

@@ -40,7 +40,10 @@ export class Ring {
   }
 
   /** Call `visit` with each point later than `after`, oldest first. */
-  each(visit: (time: number, value: number, minimum: number, maximum: number) => void, after = -Infinity): void {
+  each(
+    visit: (time: number, value: number, minimum: number, maximum: number) => void,
+    after = -Infinity,
+  ): void {
     for (let i = 0; i < this.length; i += 1) {
       const time = this.at(0, i);
       if (time > after) visit(time, this.at(1, i), this.at(2, i), this.at(3, i));

@@ -21,7 +21,8 @@ function push(points: Points, time: number, value: number, minimum: number, maxi
 export function withLive(stored: Points, ring: Ring | undefined, start: number, end: number): Points {
   const merged = noPoints();
   stored.time.forEach((time, i) => {
-    if (time >= start && time <= end) push(merged, time, stored.value[i]!, stored.minimum[i]!, stored.maximum[i]!);
+    if (time >= start && time <= end)
+      push(merged, time, stored.value[i]!, stored.minimum[i]!, stored.maximum[i]!);
   });
   ring?.each((time, value, minimum, maximum) => {
     if (time >= start && time <= end) push(merged, time, value, minimum, maximum);
@@ -68,7 +69,7 @@ export function breakGaps(points: Points, factor = 4): Points {
   const broken = noPoints();
   points.time.forEach((time, i) => {
     const before = points.time[i - 1];
-    if (before !== undefined && time - before > limit) push(broken, before + 1, NaN, NaN, NaN);
+    if (before !== undefined && time - before > limit) push(broken, (before + time) / 2, NaN, NaN, NaN);
     push(broken, time, points.value[i]!, points.minimum[i]!, points.maximum[i]!);
   });
   return broken;

@@ -1,12 +1,28 @@
 import { computed, effect, signal } from "@preact/signals";
 import { ApiError } from "./api";
-import { acknowledgeAlarm, type Alarm, type Equipment, listAlarms, listEquipment, listTickets, type Ticket } from "./contracts";
+import {
+  acknowledgeAlarm,
+  type Alarm,
+  type Equipment,
+  listAlarms,
+  listEquipment,
+  listTickets,
+  type Ticket,
+} from "./contracts";
 import { connect, disconnect, type LiveEvent } from "./live";
 import { forgetPoints, gaps, take } from "./points";
 import { forgetPrefills } from "./prefill";
 import { restore, session } from "./session";
 import { announce } from "./toast";
-import { isSuppressed, isUnacknowledged, OPEN_ALARM_STATES, OPEN_TICKET_STATES, severityRank, severityWord } from "./words";
+import {
+  isSuppressed,
+  isUnacknowledged,
+  OPEN_ALARM_STATES,
+  OPEN_TICKET_STATES,
+  sentence,
+  severityRank,
+  severityWord,
+} from "./words";
 
 /** What every page needs: the machines, what is wrong with them, and what is being done. */
 const listed = signal<Equipment[] | undefined>(undefined);
@@ -47,7 +63,8 @@ export function onEvents(prefixes: readonly string[], reload: () => void): () =>
 }
 
 function heard(message: LiveEvent): void {
-  for (const { prefixes, reload } of listeners) if (prefixes.some((p) => message.event.startsWith(p))) reload();
+  for (const { prefixes, reload } of listeners)
+    if (prefixes.some((p) => message.event.startsWith(p))) reload();
 }
 
 function reloadAll(): void {
@@ -83,12 +100,16 @@ export const readTickets = (): Promise<void> =>
   });
 
 function tell(fresh: readonly Alarm[]): void {
-  for (const alarm of fresh) announce(`${severityWord(alarm.severity)} alarm on ${alarm.equipment}: ${alarm.summary}`);
+  for (const alarm of fresh)
+    announce(
+      `${severityWord(alarm.severity)} alarm on ${alarm.equipment}: ${sentence(alarm.summary, alarm.equipment)}`,
+    );
 }
 
 const byUrgency = (a: Alarm, b: Alarm): number =>
   Number(isSuppressed(a.state)) - Number(isSuppressed(b.state)) ||
-  severityRank(b.severity) - severityRank(a.severity) || (a.raiseTime ?? "").localeCompare(b.raiseTime ?? "");
+  severityRank(b.severity) - severityRank(a.severity) ||
+  (a.raiseTime ?? "").localeCompare(b.raiseTime ?? "");
 
 /** Alarms nobody has acknowledged, the most urgent first. */
 export const unacknowledged = computed(() =>
@@ -111,7 +132,8 @@ export function replaceAlarm(alarm: Alarm): void {
 
 /** Acknowledge at once on the page, then on the server; what it says in the end stands. */
 export async function acknowledge(alarm: Alarm): Promise<void> {
-  const state = alarm.state === "ALARM_STATE_UNACKNOWLEDGED" ? "ALARM_STATE_ACKNOWLEDGED" : "ALARM_STATE_NORMAL";
+  const state =
+    alarm.state === "ALARM_STATE_UNACKNOWLEDGED" ? "ALARM_STATE_ACKNOWLEDGED" : "ALARM_STATE_NORMAL";
   replaceAlarm({ ...alarm, state });
   try {
     replaceAlarm(await acknowledgeAlarm({ name: alarm.name, etag: alarm.etag }));

@@ -31,4 +31,5 @@ export function toggleTheme(): void {
 }
 
 /** Return the value of a colour token, as a canvas needs it. */
-export const token = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const token = (name: string): string =>
+  getComputedStyle(document.documentElement).getPropertyValue(name).trim();

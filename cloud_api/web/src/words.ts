@@ -27,6 +27,9 @@ export const requisitionWord = (value: RequisitionState): string => word(value, 
 /** 0 for none to 4 for critical. */
 export const severityRank = (value: Severity): number => Math.max(0, SeverityValues.indexOf(value));
 
+/** The name of a severity's colour tokens. */
+export const tone = (severity: Severity): string => severity.slice("SEVERITY_".length).toLowerCase();
+
 /** The states in which an alarm asks for something, or may again. */
 export const OPEN_ALARM_STATES: readonly AlarmState[] = [
   "ALARM_STATE_UNACKNOWLEDGED",
@@ -55,8 +58,14 @@ export const OPEN_TICKET_STATES: readonly TicketState[] = [
   "TICKET_STATE_VERIFIED",
 ];
 
-/** Return the name of who did something: `users/jo` is jo. */
-export const person = (actor: string): string => (actor.startsWith("users/") ? actor.slice("users/".length) : actor);
+/** Return the name of who did something: `users/jo` is jo, `service:stream-processor` the processor. */
+export const person = (actor: string): string =>
+  actor.replace(/^(users\/|service:)/, "").replaceAll("-", " ");
+
+/** Return a sentence without the tag before it, where the tag stands beside it anyway. */
+export function sentence(summary: string, tag: string): string {
+  return summary.startsWith(`${tag}: `) ? initial(summary.slice(tag.length + 2)) : summary;
+}
 
 /** `tickets/abc` without its collection. */
 export const idOf = (name: string): string => name.slice(name.indexOf("/") + 1);

@@ -1,7 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { readFilters, toggled, writeFilter } from "../src/address";
 import { bindPath, toQuery } from "../src/api";
-import { conductor, goLive, pause, readConductor, showRange, windowOf, writeConductor } from "../src/conductor";
+import {
+  conductor,
+  goLive,
+  pause,
+  readConductor,
+  showRange,
+  windowOf,
+  writeConductor,
+} from "../src/conductor";
 import { hierarchy, isUnder, itemsUnder } from "../src/hierarchy";
 import { match } from "../src/match";
 
@@ -55,11 +63,18 @@ describe("the conductor", () => {
 
 describe("the path of a call", () => {
   it("takes names whole and leaves the rest to the query", () => {
-    expect(bindPath("/v1/{name=tickets/*}:approve", { name: "tickets/a b" }).path).toBe("/v1/tickets/a%20b:approve");
-    const { path, used } = bindPath("/v1/equipment/{equipment}/points", { equipment: "P-101", series: "Flow" });
+    expect(bindPath("/v1/{name=tickets/*}:approve", { name: "tickets/a b" }).path).toBe(
+      "/v1/tickets/a%20b:approve",
+    );
+    const { path, used } = bindPath("/v1/equipment/{equipment}/points", {
+      equipment: "P-101",
+      series: "Flow",
+    });
     expect(path).toBe("/v1/equipment/P-101/points");
     expect([...used]).toEqual(["equipment"]);
-    expect(bindPath("/v1/{ticket.name=tickets/*}", { ticket: { name: "tickets/1" } }).path).toBe("/v1/tickets/1");
+    expect(bindPath("/v1/{ticket.name=tickets/*}", { ticket: { name: "tickets/1" } }).path).toBe(
+      "/v1/tickets/1",
+    );
   });
 
   it("repeats what is repeated and leaves out what is empty", () => {
@@ -79,7 +94,10 @@ describe("the hierarchy", () => {
     const root = hierarchy(machines);
     expect(itemsUnder(root).map((m) => m.tag)).toEqual(["C-1", "P-1", "P-2"]);
     const site = root.below[0]!.below[0]!;
-    expect(site.below.map((l) => [l.label, l.path])).toEqual([["packaging", "e/s/packaging"], ["utilities", "e/s/utilities"]]);
+    expect(site.below.map((l) => [l.label, l.path])).toEqual([
+      ["packaging", "e/s/packaging"],
+      ["utilities", "e/s/utilities"],
+    ]);
   });
 
   it("knows what is under a path by whole levels", () => {

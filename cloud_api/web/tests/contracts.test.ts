@@ -1,10 +1,20 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { ApiError, onSignedOut } from "../src/api";
-import { approveTicket, getTicket, listAlarms, queryPoints, type Ticket, updateTicket } from "../src/contracts";
+import {
+  approveTicket,
+  getTicket,
+  listAlarms,
+  queryPoints,
+  type Ticket,
+  updateTicket,
+} from "../src/contracts";
 import { TICKET_ACTIONS, validActions } from "../src/lifecycle";
 
 const answer = (body: unknown, status = 200): void => {
-  vi.stubGlobal("fetch", vi.fn(async () => new Response(JSON.stringify(body), { status })));
+  vi.stubGlobal(
+    "fetch",
+    vi.fn(async () => new Response(JSON.stringify(body), { status })),
+  );
 };
 const asked = (): [string, RequestInit] => vi.mocked(fetch).mock.calls[0] as [string, RequestInit];
 
@@ -37,14 +47,28 @@ describe("a call", () => {
   });
 
   it("reads numbers that JSON cannot say", async () => {
-    answer({ unit: "bar", timeMs: ["1", "2"], value: [1.5, "NaN"], minimum: [1, "NaN"], maximum: [2, "NaN"] });
+    answer({
+      unit: "bar",
+      timeMs: ["1", "2"],
+      value: [1.5, "NaN"],
+      minimum: [1, "NaN"],
+      maximum: [2, "NaN"],
+    });
     const { value, timeMs } = await queryPoints({ equipment: "P-101", series: "Flow" });
     expect(value).toEqual([1.5, NaN]);
     expect(timeMs.map(Number)).toEqual([1, 2]);
   });
 
   it("raises the server's words with the fields they are about", async () => {
-    answer({ title: "Bad Request", detail: "expire_time is past", code: "INVALID_ARGUMENT", errors: [{ field: "expire_time", message: "is past" }] }, 400);
+    answer(
+      {
+        title: "Bad Request",
+        detail: "expire_time is past",
+        code: "INVALID_ARGUMENT",
+        errors: [{ field: "expire_time", message: "is past" }],
+      },
+      400,
+    );
     const refused = await getTicket({ name: "tickets/1" }).catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(ApiError);
     expect(refused).toMatchObject({ status: 400, code: "INVALID_ARGUMENT", message: "expire_time is past" });

@@ -41,9 +41,12 @@ describe.each(Object.entries(themes))("the %s theme", (_, theme) => {
     for (const name of ["text", "text-quiet"]) expect(of(name, `${tone}-soft`)).toBeGreaterThanOrEqual(4.5);
   });
 
-  it.each(["critical-edge", "high-edge", "medium-edge", "low-edge", "outline", "accent"])("%s stands out from a surface", (name) => {
-    expect(of(name, "surface")).toBeGreaterThanOrEqual(3);
-  });
+  it.each(["critical-edge", "high-edge", "medium-edge", "low-edge", "outline", "accent"])(
+    "%s stands out from a surface",
+    (name) => {
+      expect(of(name, "surface")).toBeGreaterThanOrEqual(3);
+    },
+  );
 
   it("every line stands out from the chart", () => {
     for (let n = 1; n <= 8; n += 1) expect(of(`line-${n}`, "surface")).toBeGreaterThanOrEqual(3);

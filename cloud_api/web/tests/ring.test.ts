@@ -11,7 +11,11 @@ describe("Ring", () => {
   it("keeps the newest points, in their order", () => {
     const ring = new Ring(3);
     for (let t = 1; t <= 10; t += 1) ring.push(t, t * 10);
-    expect(values(ring)).toEqual([[8, 80], [9, 90], [10, 100]]);
+    expect(values(ring)).toEqual([
+      [8, 80],
+      [9, 90],
+      [10, 100],
+    ]);
     expect(ring.size).toBe(3);
     expect(ring.lastTime).toBe(10);
     expect(ring.lastValue).toBe(100);
@@ -23,7 +27,10 @@ describe("Ring", () => {
     ring.push(2, 20);
     ring.push(2, 21);
     ring.push(1, 99);
-    expect(values(ring)).toEqual([[1, 10], [2, 21]]);
+    expect(values(ring)).toEqual([
+      [1, 10],
+      [2, 21],
+    ]);
   });
 
   it("is empty before anything came", () => {
@@ -39,7 +46,13 @@ describe("Ring", () => {
     live.push(4, 40);
     const stored = new Ring(5);
     for (let t = 0; t <= 3; t += 1) stored.push(t, -t);
-    expect(values(live.after(stored))).toEqual([[0, -0], [1, -1], [2, -2], [3, 30], [4, 40]]);
+    expect(values(live.after(stored))).toEqual([
+      [0, -0],
+      [1, -1],
+      [2, -2],
+      [3, 30],
+      [4, 40],
+    ]);
   });
 
   it("visits only what is later than a time", () => {

@@ -70,7 +70,10 @@ describe("envelope", () => {
   it("finds the rhythm of impacts that ring far above it", () => {
     const samples = Array.from({ length: 3200 }, (_, i) => {
       const since = (i / RATE) % (1 / 80);
-      return Math.exp(-since * 400) * Math.sin(2 * Math.PI * 1000 * since) + 3 * Math.sin((2 * Math.PI * 25 * i) / RATE);
+      return (
+        Math.exp(-since * 400) * Math.sin(2 * Math.PI * 1000 * since) +
+        3 * Math.sin((2 * Math.PI * 25 * i) / RATE)
+      );
     });
     const { frequency, amplitude } = amplitudeSpectrum(envelope(samples, RATE, 480), RATE);
     const peak = amplitude.indexOf(Math.max(...amplitude));

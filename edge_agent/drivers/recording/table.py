@@ -77,6 +77,8 @@ def read(
             )
     else:
         place = sheet.place(time_column)
+    if _time_ms(header[place]) is not None:
+        raise RecordingError(f"{path}: line 1: a header with the columns' names is needed")
     times = np.array([sheet.time_ms(i, place) for i in range(len(rows))])
     if columns is None:
         wanted = [

@@ -111,6 +111,8 @@ def test_names_may_hold_any_character(historian: Historian, tag: str) -> None:
     (listed,) = historian.list_series("plant", tag)
     assert (listed.series, listed.unit) == (name, "m/s2, \u00b5")
     assert historian.query("plant", tag, name, START, START + 1, 10).value.tolist() == [1.0]
+    all_times = (-62_135_596_800_000, 253_402_300_800_000)  # years 1 to 9999
+    assert historian.query("plant", tag, name, *all_times, 10).value.tolist() == [1.0]
 
 
 def test_nothing_is_an_empty_trend(historian: Historian, tag: str) -> None:

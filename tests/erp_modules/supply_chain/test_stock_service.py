@@ -154,6 +154,7 @@ def test_a_transfer_is_two_lines(call: Call, store: pb.Part) -> None:
         ("RECEIPT", "-1", {}, "quantity"),
         ("ISSUE", "1", {}, "quantity"),
         ("RECEIPT", "one", {}, "quantity"),
+        ("RECEIPT", "1000001", {}, "quantity"),
         ("RECEIPT", "1", {"part": "parts/NONE"}, "part"),
         ("RECEIPT", "1", {"bin": "bins/none"}, "bin"),
         ("UNSPECIFIED", "1", {}, "type"),
@@ -189,6 +190,17 @@ def test_create_reservation_takes_what_there_is(
         pb.ListReservationsRequest(ticket="tickets/t-1", site="bottling"),
     )
     assert [r.name for r in listed.reservations] == [whole.name]
+
+
+def test_what_waits_has_nothing_to_consume(call: Call, store: pb.Part) -> None:
+    reserve(call, "tickets/t-1", "4")
+    waiting = reserve(call, "tickets/t-2", "1")
+    with pytest.raises(FailedPrecondition, match="holds nothing yet"):
+        call(
+            "ReservationService.ConsumeReservation",
+            pb.ConsumeReservationRequest(name=waiting.name),
+        )
+    assert get(call, waiting) == waiting
 
 
 def test_create_reservation_needs_a_ticket_name(call: Call, store: pb.Part) -> None:

@@ -11,7 +11,11 @@ const PAGE = 200;
 /** What people said, and a place to say something; it shows at once and is taken back if refused. */
 export function Conversation({ ticket }: { ticket: Ticket }) {
   const key = `headrace.draft.comment.${ticket.name}`;
-  const query = useQuery((stop) => listTicketComments({ parent: ticket.name, pageSize: PAGE }, stop), `comments ${ticket.name}`, ["maintenance.ticket."]);
+  const query = useQuery(
+    (stop) => listTicketComments({ parent: ticket.name, pageSize: PAGE }, stop),
+    `comments ${ticket.name}`,
+    ["maintenance.ticket."],
+  );
   const [text, setText] = useState(sessionStorage.getItem(key) ?? "");
   const [sending, setSending] = useState("");
   const [error, setError] = useState("");
@@ -27,7 +31,11 @@ export function Conversation({ ticket }: { ticket: Ticket }) {
     setError("");
     change("");
     try {
-      await createTicketComment({ parent: ticket.name, requestId: crypto.randomUUID(), comment: { name: "", author: "", text: said } });
+      await createTicketComment({
+        parent: ticket.name,
+        requestId: crypto.randomUUID(),
+        comment: { name: "", author: "", text: said },
+      });
       query.reload();
     } catch (reason) {
       change(said);
@@ -89,7 +97,11 @@ export function Conversation({ ticket }: { ticket: Ticket }) {
 
 /** What happened to a ticket, oldest first. */
 export function History({ ticket }: { ticket: Ticket }) {
-  const query = useQuery((stop) => listTicketHistory({ parent: ticket.name, pageSize: PAGE }, stop), `history ${ticket.name}`, ["maintenance.ticket."]);
+  const query = useQuery(
+    (stop) => listTicketHistory({ parent: ticket.name, pageSize: PAGE }, stop),
+    `history ${ticket.name}`,
+    ["maintenance.ticket."],
+  );
   if (query.error) return <Failed error={query.error} retry={query.reload} />;
   if (!query.data) return <Skeleton lines={3} />;
   if (!query.data.events.length) return <Empty title="Nothing happened yet." />;
@@ -101,7 +113,9 @@ export function History({ ticket }: { ticket: Ticket }) {
           <span>{e.type.replace("ticket.", "").replaceAll("_", " ")}</span>
           <span class="quiet">
             {person(e.actor)}
-            {e.toState !== "TICKET_STATE_UNSPECIFIED" && e.toState !== e.fromState ? `, now ${ticketStateWord(e.toState).toLowerCase()}` : ""}
+            {e.toState !== "TICKET_STATE_UNSPECIFIED" && e.toState !== e.fromState
+              ? `, now ${ticketStateWord(e.toState).toLowerCase()}`
+              : ""}
           </span>
           {e.detail && <span class="history-detail">{e.detail}</span>}
         </li>

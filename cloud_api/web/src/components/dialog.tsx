@@ -18,7 +18,13 @@ export function Modal({ title, onClose, children, class: name = "dialog" }: Moda
   const box = useRef<HTMLDialogElement>(null);
   useEffect(() => box.current?.showModal(), []);
   return (
-    <dialog ref={box} class={name} aria-label={title} onClose={onClose} onClick={(e) => e.target === box.current && onClose()}>
+    <dialog
+      ref={box}
+      class={name}
+      aria-label={title}
+      onClose={onClose}
+      onClick={(e) => e.target === box.current && onClose()}
+    >
       {children}
     </dialog>
   );
@@ -74,7 +80,8 @@ function Input({ field, value, error, choices, onInput, onLeave }: FieldProps) {
 }
 
 /** Return a field's name as the page knows it: the server may say `scheduled_start_time`. */
-const camel = (name: string): string => (name.split(".").at(-1) ?? name).replace(/_([a-z])/g, (_, l: string) => l.toUpperCase());
+const camel = (name: string): string =>
+  (name.split(".").at(-1) ?? name).replace(/_([a-z])/g, (_, l: string) => l.toUpperCase());
 
 interface ActionDialogProps {
   title: string;
@@ -101,7 +108,10 @@ function readDraft(key: string): Record<string, string> {
 /** Return what the server is sent: a local time as RFC 3339. */
 function sent(fields: readonly Field[], values: Record<string, string>): Record<string, string> {
   const times = fields.filter((f) => f.kind === "time" && values[f.name]);
-  return { ...values, ...Object.fromEntries(times.map((f) => [f.name, new Date(values[f.name]!).toISOString()])) };
+  return {
+    ...values,
+    ...Object.fromEntries(times.map((f) => [f.name, new Date(values[f.name]!).toISOString()])),
+  };
 }
 
 /** Ask what an action needs, keep it as a draft, and show the server's objections at their fields. */
@@ -111,7 +121,8 @@ export function ActionDialog(props: ActionDialogProps) {
   const [values, setValues] = useState<Record<string, string>>(() => ({ ...initial, ...readDraft(key) }));
   const [errors, setErrors] = useState<Record<string, string>>({});
   const [busy, setBusy] = useState(false);
-  const missing = (f: Field): string => (f.required && !values[f.name]?.trim() ? `${f.label} is needed.` : "");
+  const missing = (f: Field): string =>
+    f.required && !values[f.name]?.trim() ? `${f.label} is needed.` : "";
 
   const change = (name: string, value: string): void => {
     const next = { ...values, [name]: value };

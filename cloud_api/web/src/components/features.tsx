@@ -18,7 +18,11 @@ export function FeatureTable({ features }: { features: readonly FeatureEvidence[
             <th scope="col" class="right">
               Limit
             </th>
-            <th scope="col" class="right desk-only" title="Distance from the usual value in its standard deviations">
+            <th
+              scope="col"
+              class="right desk-only"
+              title="Distance from the usual value in its standard deviations"
+            >
               Deviations
             </th>
           </tr>

@@ -1,6 +1,14 @@
 import type { Alarm, Severity, SlaClock, TicketState } from "../contracts";
 import { duration } from "../format";
-import { alarmStateWord, isSuppressed, isUnacknowledged, severityWord, slaWord, ticketStateWord } from "../words";
+import {
+  alarmStateWord,
+  isSuppressed,
+  isUnacknowledged,
+  severityWord,
+  slaWord,
+  ticketStateWord,
+  tone,
+} from "../words";
 import { now } from "../ticking";
 
 /** Shapes of ISA-101: the colour never speaks alone. */
@@ -11,8 +19,6 @@ const SHAPES: Record<Severity, string> = {
   SEVERITY_HIGH: "M8 1.500L15.500 14.500H.500z",
   SEVERITY_CRITICAL: "M2 2h12v12H2z",
 };
-
-export const tone = (severity: Severity): string => severity.slice("SEVERITY_".length).toLowerCase();
 
 interface MarkProps {
   severity: Severity;
@@ -25,9 +31,19 @@ interface MarkProps {
 /** The symbol of a severity, named for those who do not see it. */
 export function SeverityMark({ severity, unacknowledged, suppressed }: MarkProps) {
   if (!SHAPES[severity]) return null;
-  const classes = ["mark", `mark-${tone(severity)}`, unacknowledged && "mark-blink", suppressed && "mark-hollow"];
+  const classes = [
+    "mark",
+    `mark-${tone(severity)}`,
+    unacknowledged && "mark-blink",
+    suppressed && "mark-hollow",
+  ];
   return (
-    <svg class={classes.filter(Boolean).join(" ")} viewBox="0 0 16 16" role="img" aria-label={severityWord(severity)}>
+    <svg
+      class={classes.filter(Boolean).join(" ")}
+      viewBox="0 0 16 16"
+      role="img"
+      aria-label={severityWord(severity)}
+    >
       <path d={SHAPES[severity]} />
     </svg>
   );

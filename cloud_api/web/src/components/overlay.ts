@@ -64,7 +64,7 @@ function drawOver(u: uPlot, { limits, flags }: Overlay): void {
   u.ctx.font = `${FONT * ratio}px ${token("--font")}`;
   u.ctx.lineWidth = ratio;
   u.ctx.textBaseline = "bottom";
-  u.ctx.textAlign = "right";
+  u.ctx.textAlign = "left";
   for (const limit of limits ?? []) {
     const y = u.valToPos(limit.value, "y", true);
     if (!(y >= top && y <= top + height)) continue;
@@ -74,7 +74,7 @@ function drawOver(u: uPlot, { limits, flags }: Overlay): void {
     u.ctx.moveTo(left, y);
     u.ctx.lineTo(left + width, y);
     u.ctx.stroke();
-    u.ctx.fillText(limit.label, left + width - 4 * ratio, y - 2 * ratio);
+    u.ctx.fillText(limit.label, left + 4 * ratio, y - 2 * ratio);
   }
   u.ctx.textBaseline = "top";
   const placed = [...(flags ?? [])]

@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
 import type uPlot from "uplot";
-import { unitText } from "../format";
+import { decimals, unitText } from "../format";
 import { theme, token } from "../theme";
 import { type Overlay, overlay } from "./overlay";
 import { panning } from "./panning";
@@ -41,11 +41,15 @@ function range(low: number | null, high: number | null, { limits, baseline }: Ov
   return [least >= 0 && least < air * 2 ? 0 : least - air, most + air];
 }
 
+/** Return the values that no line would show: those without a known neighbour. */
+function alone(u: uPlot, series: number): number[] {
+  const values = u.data[series] ?? [];
+  const known = (i: number): boolean => typeof values[i] === "number";
+  return [...values.keys()].filter((i) => known(i) && !known(i - 1) && !known(i + 1));
+}
+
 const within = (window: PlotProps["window"], low: number, high: number): [number, number] =>
   window ? [window.start, window.end] : [low, high];
-
-/** Return how many decimals tell ticks of this distance apart. */
-const decimals = (step: number): number => Math.min(6, Math.max(0, Math.ceil(-Math.log10(step || 1) - 1e-9)));
 
 const logTicks = (_: uPlot, ticks: (number | null)[]): string[] =>
   ticks.map((t) => (t !== null && Number.isInteger(Math.log10(t)) ? t.toExponential(0) : ""));
@@ -89,7 +93,11 @@ function options(width: number, props: () => PlotProps): uPlot.Options {
       y: log ? { distr: 3, log: 10 } : { range: (_, low, high) => range(low, high, props().overlay ?? {}) },
     },
     axes: [xAxis, yAxis],
-    series: [{}, { stroke: line, width: 1.5, points: { show: false } }, ...(envelope ? [hidden, hidden] : [])],
+    series: [
+      {},
+      { stroke: line, width: 1.5, points: { show: true, size: 4, width: 0, fill: line, filter: alone } },
+      ...(envelope ? [hidden, hidden] : []),
+    ],
     ...(envelope ? { bands: [{ series: [2, 3] as [number, number], fill: `${line}33` }] } : {}),
     plugins: [overlay(() => props().overlay ?? {}), panning((start, end) => props().onZoom?.(start, end))],
     hooks: {

@@ -20,7 +20,12 @@ export function Health({ value }: { value: number }) {
       <span class="health-track">
         {known && <span class="health-fill" style={{ width: place }} />}
         {HEALTH_LIMITS.map((limit) => (
-          <span key={limit.label} class="health-limit" style={{ left: `${limit.value * 100}%` }} title={limit.label} />
+          <span
+            key={limit.label}
+            class="health-limit"
+            style={{ left: `${limit.value * 100}%` }}
+            title={limit.label}
+          />
         ))}
       </span>
       <span class="health-value num">{known ? percent(value) : "–"}</span>

@@ -1,5 +1,5 @@
-import { listParts, listSpares, type Part } from "../contracts";
-import { decimal } from "../format";
+import { type FailureMode, listParts, listSpares, type Part, type Spare } from "../contracts";
+import { decimal, initial } from "../format";
 import { useQuery } from "../query";
 import { failureModeWord, idOf } from "../words";
 import { Empty, Failed, Skeleton } from "./states";
@@ -17,6 +17,17 @@ export function Stock({ part }: { part: Part }) {
       </span>
     </span>
   );
+}
+
+/** Return each part once, with every failure mode that needs it. */
+function byPart(spares: readonly Spare[]): [Spare, FailureMode[]][] {
+  const found = new Map<string, [Spare, FailureMode[]]>();
+  for (const spare of spares) {
+    const known = found.get(spare.part);
+    if (known) known[1].push(spare.failureMode);
+    else found.set(spare.part, [spare, [spare.failureMode]]);
+  }
+  return [...found.values()];
 }
 
 /** The parts a machine may need, by what would have failed, and whether they lie ready. */
@@ -38,18 +49,24 @@ export function Spares({ tag, equipmentClass, site }: { tag: string; equipmentCl
   if (error) return <Failed error={error} retry={reload} />;
   if (!data) return <Skeleton lines={3} />;
   if (!data.spares.length)
-    return <Empty title="No spare is listed for it.">The bill of spares says which parts each failure mode of a machine needs.</Empty>;
+    return (
+      <Empty title="No spare is listed for it.">
+        The bill of spares says which parts each failure mode of a machine needs.
+      </Empty>
+    );
   return (
     <ul class="rows">
-      {data.spares.map((spare) => {
+      {byPart(data.spares).map(([spare, modes]) => {
         const part = data.parts.get(spare.part);
         return (
-          <li key={spare.name}>
+          <li key={spare.part}>
             <a href={`/stores?part=${encodeURIComponent(idOf(spare.part))}`}>{idOf(spare.part)}</a>
             <span class="grow">
               {part?.displayName} <span class="quiet">× {decimal(spare.quantity)}</span>
             </span>
-            <span class="quiet">{failureModeWord(spare.failureMode)}</span>
+            <span class="quiet">
+              {initial(modes.map((m) => failureModeWord(m).toLowerCase()).join(", "))}
+            </span>
             {part && <Stock part={part} />}
           </li>
         );

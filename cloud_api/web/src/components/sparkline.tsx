@@ -8,7 +8,12 @@ const STEPS = 64;
 const SPAN_MS = 10 * 60_000;
 
 /** Return the path of `values` over `time` in a box; a gap where one is not known. */
-export function sparkPath(time: readonly number[], values: readonly number[], width: number, height: number): string {
+export function sparkPath(
+  time: readonly number[],
+  values: readonly number[],
+  width: number,
+  height: number,
+): string {
   const known = values.filter(Number.isFinite);
   const low = Math.min(...known);
   const range = Math.max(...known) - low;

@@ -37,7 +37,8 @@ export function Table<Row>(props: TableProps<Row>) {
 
   useEffect(() => {
     const known = new Set(rows.map(keyOf));
-    if ([...checked].some((key) => !known.has(key))) setChecked(new Set([...checked].filter((k) => known.has(k))));
+    if ([...checked].some((key) => !known.has(key)))
+      setChecked(new Set([...checked].filter((k) => known.has(k))));
   }, [rows]);
 
   const focus = (index: number): void => {
@@ -64,7 +65,10 @@ export function Table<Row>(props: TableProps<Row>) {
   };
   const save = (): void => {
     const written = columns.filter((c) => c.text);
-    download(`${noun}s.csv`, [written.map((c) => c.title), ...rows.map((row) => written.map((c) => c.text!(row)))]);
+    download(`${noun}s.csv`, [
+      written.map((c) => c.title),
+      ...rows.map((row) => written.map((c) => c.text!(row))),
+    ]);
   };
 
   return (
@@ -72,7 +76,8 @@ export function Table<Row>(props: TableProps<Row>) {
       <div class="list-head">
         <span class="num">
           {rows.length}
-          {total !== undefined && total > rows.length ? ` of ${total}` : ""} {rows.length === 1 && !(total && total > 1) ? noun : `${noun}s`}
+          {total !== undefined && total > rows.length ? ` of ${total}` : ""}{" "}
+          {rows.length === 1 && !(total && total > 1) ? noun : `${noun}s`}
         </span>
         {chosen.length > 0 && (
           <span class="bulk">

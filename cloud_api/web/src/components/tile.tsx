@@ -7,8 +7,8 @@ import { type LiveSeries, machine, version } from "../points";
 import { prefillMachine } from "../prefill";
 import { worstAlarm } from "../store";
 import { now } from "../ticking";
-import { isSuppressed, isUnacknowledged } from "../words";
-import { SeverityMark, tone } from "./marks";
+import { isSuppressed, isUnacknowledged, tone } from "../words";
+import { SeverityMark } from "./marks";
 import { Health } from "./position";
 import { Sparkline } from "./sparkline";
 
@@ -40,7 +40,8 @@ function Waiting() {
 }
 
 function Fresh({ stale, age, lastTime }: { stale: boolean; age: number; lastTime: number }) {
-  if (Number.isFinite(age)) return <span class={stale ? "strong" : "quiet"}>{stale ? `Silent for ${duration(age)}` : "Live"}</span>;
+  if (Number.isFinite(age))
+    return <span class={stale ? "strong" : "quiet"}>{stale ? `Silent for ${duration(age)}` : "Live"}</span>;
   return <span class="quiet">{lastTime ? "Waiting for live data" : "No data yet"}</span>;
 }
 
@@ -55,7 +56,10 @@ export function Tile({ equipment }: { equipment: Equipment }) {
   const { stale, age } = freshness(tag, now.value + clockOffset.value);
   const values = keySeriesOf([...(live?.series.values() ?? [])]);
   return (
-    <a class={alarm && !isSuppressed(alarm.state) ? `tile tile-${tone(alarm.severity)}` : "tile"} href={`/equipment/${encodeURIComponent(tag)}`}>
+    <a
+      class={alarm && !isSuppressed(alarm.state) ? `tile tile-${tone(alarm.severity)}` : "tile"}
+      href={`/equipment/${encodeURIComponent(tag)}`}
+    >
       <div class="tile-head">
         <strong class="tile-tag">{tag}</strong>
         <span class="tile-name quiet">{nameOf(equipment)}</span>

@@ -32,7 +32,11 @@ interface Stored {
 }
 
 /** Read the historian for the window, and again when a live window has left a quarter of it behind. */
-function useStored({ tag, site, series, fixed }: TrendProps, start: number, end: number): { stored: Stored; error: string } {
+function useStored(
+  { tag, site, series, fixed }: TrendProps,
+  start: number,
+  end: number,
+): { stored: Stored; error: string } {
   const [stored, setStored] = useState<Stored>({ start: 0, end: 0, points: noPoints() });
   const [error, setError] = useState("");
   const step = fixed || conductor.value.mode === "range" ? 1 : (end - start) / 4;
@@ -66,7 +70,8 @@ function useStored({ tag, site, series, fixed }: TrendProps, start: number, end:
   return { stored, error };
 }
 
-const nullable = (values: readonly number[]): (number | null)[] => values.map((v) => (Number.isFinite(v) ? v : null));
+const nullable = (values: readonly number[]): (number | null)[] =>
+  values.map((v) => (Number.isFinite(v) ? v : null));
 
 /** One series over time: the historian's past, the live present, its envelope and what happened. */
 export function Trend(props: TrendProps) {
@@ -104,14 +109,20 @@ export function Trend(props: TrendProps) {
   const view = useMemo(() => ({ start, end }), [start, end]);
 
   const known = points.value.filter(Number.isFinite);
-  const shown = cursor !== null && Number.isFinite(points.value[cursor]!) ? points.value[cursor]! : (known.at(-1) ?? NaN);
+  const shown =
+    cursor !== null && Number.isFinite(points.value[cursor]!) ? points.value[cursor]! : (known.at(-1) ?? NaN);
   const summary = known.length
     ? `${title}: now ${quantity(known.at(-1)!, series.unit)}, between ${quantity(Math.min(...known), series.unit)} and ${quantity(Math.max(...known), series.unit)}`
     : `${title}: no samples in this window`;
   const save = (): void =>
     download(`${tag} ${series.name}.csv`, [
       ["time", `mean ${unitText(series.unit)}`, "minimum", "maximum"],
-      ...points.time.map((t, i) => [new Date(t).toISOString(), points.value[i]!, points.minimum[i]!, points.maximum[i]!]),
+      ...points.time.map((t, i) => [
+        new Date(t).toISOString(),
+        points.value[i]!,
+        points.minimum[i]!,
+        points.maximum[i]!,
+      ]),
     ]);
 
   return (
@@ -120,7 +131,13 @@ export function Trend(props: TrendProps) {
         <span class={`swatch swatch-${colour}`} aria-hidden="true" />
         <span class="trend-title">{title}</span>
         <span class="trend-value num">{Number.isFinite(shown) ? quantity(shown, series.unit) : ""}</span>
-        <button type="button" class="icon-button" onClick={save} title="Save as CSV" aria-label={`Save ${title} as CSV`}>
+        <button
+          type="button"
+          class="icon-button"
+          onClick={save}
+          title="Save as CSV"
+          aria-label={`Save ${title} as CSV`}
+        >
           <Icon name="download" />
         </button>
       </figcaption>

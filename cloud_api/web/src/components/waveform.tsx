@@ -58,21 +58,19 @@ interface Props {
 
 /** The raw samples about the alarm, and what they hold by frequency. */
 export function Waveform({ id, tag, site, bearing }: Props) {
-  const { data, error, reload } = useQuery(
-    async (stop) => {
-      const wave = await getWaveform({ name: `waveforms/${id}` }, stop);
-      const shaft = await shaftFrequency(tag, site, Date.parse(wave.startTime ?? ""), stop).catch(() => NaN);
-      return { wave, shaft };
-    },
-    `waveform ${id}`,
-  );
+  const { data, error, reload } = useQuery(async (stop) => {
+    const wave = await getWaveform({ name: `waveforms/${id}` }, stop);
+    const shaft = await shaftFrequency(tag, site, Date.parse(wave.startTime ?? ""), stop).catch(() => NaN);
+    return { wave, shaft };
+  }, `waveform ${id}`);
   const [view, setView] = useState<View>(bearing ? "envelope" : "spectrum");
   const [log, setLog] = useState(false);
   const [zoom, setZoom] = useState<{ start: number; end: number }>();
   const drawn = useMemo(() => {
     if (!data) return undefined;
     const { samples, sampleRateHz } = data.wave;
-    const seen = view === "envelope" ? envelope(samples, sampleRateHz, sampleRateHz * ENVELOPE_FROM) : samples;
+    const seen =
+      view === "envelope" ? envelope(samples, sampleRateHz, sampleRateHz * ENVELOPE_FROM) : samples;
     const { frequency, amplitude } = amplitudeSpectrum(seen, sampleRateHz);
     const peak = amplitude.reduce((best, a, i) => (a > amplitude[best]! ? i : best), 0);
     return {
@@ -86,7 +84,12 @@ export function Waveform({ id, tag, site, bearing }: Props) {
   const shaft = data?.shaft ?? NaN;
   const highest = drawn?.peak.frequency ?? NaN;
   const overlay = useMemo(
-    () => ({ flags: view === "envelope" ? harmonics(highest, nameOfPeak(highest, shaft)) : harmonics(shaft, (n) => `${n}×`) }),
+    () => ({
+      flags:
+        view === "envelope"
+          ? harmonics(highest, nameOfPeak(highest, shaft))
+          : harmonics(shaft, (n) => `${n}×`),
+    }),
     [view, highest, shaft],
   );
   if (error) return <Failed error={error} retry={reload} />;
@@ -103,7 +106,13 @@ export function Waveform({ id, tag, site, bearing }: Props) {
             {wave.samples.length} samples at {quantity(wave.sampleRateHz, "Hz")}
           </span>
         </figcaption>
-        <Plot label={`Waveform of ${wave.channel}`} height={HEIGHT} data={drawn.time} unit={wave.unit} xUnit="ms" />
+        <Plot
+          label={`Waveform of ${wave.channel}`}
+          height={HEIGHT}
+          data={drawn.time}
+          unit={wave.unit}
+          xUnit="ms"
+        />
       </figure>
       <figure class="trend">
         <figcaption class="trend-head trend-head-wide">
@@ -113,7 +122,12 @@ export function Waveform({ id, tag, site, bearing }: Props) {
             {order}
           </span>
           <span class="trend-tools">
-            <button type="button" class="chip" aria-pressed={view === "envelope"} onClick={() => (setView(view === "envelope" ? "spectrum" : "envelope"), setZoom(undefined))}>
+            <button
+              type="button"
+              class="chip"
+              aria-pressed={view === "envelope"}
+              onClick={() => (setView(view === "envelope" ? "spectrum" : "envelope"), setZoom(undefined))}
+            >
               Envelope
             </button>
             <button type="button" class="chip" aria-pressed={log} onClick={() => setLog(!log)}>

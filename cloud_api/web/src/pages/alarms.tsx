@@ -13,7 +13,17 @@ import type { Field } from "../lifecycle";
 import { useQuery } from "../query";
 import { acknowledge, equipment, readAlarms } from "../store";
 import { announce, complain } from "../toast";
-import { alarmStateWord, failureModeWord, idOf, isUnacknowledged, OPEN_ALARM_STATES, person, severityRank, severityWord } from "../words";
+import {
+  alarmStateWord,
+  failureModeWord,
+  idOf,
+  isUnacknowledged,
+  OPEN_ALARM_STATES,
+  person,
+  sentence,
+  severityRank,
+  severityWord,
+} from "../words";
 
 const STATES: Record<string, readonly AlarmState[]> = {
   unacknowledged: ["ALARM_STATE_UNACKNOWLEDGED", "ALARM_STATE_RETURNED_UNACKNOWLEDGED"],
@@ -38,7 +48,10 @@ const FILTERS = [
   {
     name: "severity",
     label: "Severity",
-    choices: ["critical", "high", "medium", "low"].map((value) => ({ value, label: severityWord(`SEVERITY_${value.toUpperCase()}` as Alarm["severity"]) })),
+    choices: ["critical", "high", "medium", "low"].map((value) => ({
+      value,
+      label: severityWord(`SEVERITY_${value.toUpperCase()}` as Alarm["severity"]),
+    })),
   },
 ] as const;
 
@@ -52,10 +65,12 @@ const SHELVED_HOURS = 8;
 const inSomeHours = (): string => dateTime(Date.now() + SHELVED_HOURS * 3_600_000).replace(" ", "T");
 
 async function shelve(list: readonly Alarm[], values: Record<string, string>): Promise<void> {
-  for (const { name, etag } of list) await shelveAlarm({ name, etag, reason: values["reason"], expireTime: values["expireTime"] });
+  for (const { name, etag } of list)
+    await shelveAlarm({ name, etag, reason: values["reason"], expireTime: values["expireTime"] });
 }
 
-const ticketLink = (alarm: Alarm) => (alarm.ticket ? <a href={`/work/${idOf(alarm.ticket)}`}>Ticket</a> : <span class="quiet">–</span>);
+const ticketLink = (alarm: Alarm) =>
+  alarm.ticket ? <a href={`/work/${idOf(alarm.ticket)}`}>Ticket</a> : <span class="quiet">–</span>;
 
 const COLUMNS: readonly Column<Alarm>[] = [
   { title: "Severity", cell: (a) => <AlarmSeverity alarm={a} />, text: (a) => severityWord(a.severity) },
@@ -64,10 +79,23 @@ const COLUMNS: readonly Column<Alarm>[] = [
     cell: (a) => <a href={`/equipment/${encodeURIComponent(a.equipment)}`}>{a.equipment}</a>,
     text: (a) => a.equipment,
   },
-  { title: "What is wrong", class: "wide", cell: (a) => a.summary, text: (a) => a.summary },
-  { title: "Failure mode", cell: (a) => failureModeWord(a.failureMode), text: (a) => failureModeWord(a.failureMode) },
+  {
+    title: "What is wrong",
+    class: "wide",
+    cell: (a) => sentence(a.summary, a.equipment),
+    text: (a) => a.summary,
+  },
+  {
+    title: "Failure mode",
+    cell: (a) => failureModeWord(a.failureMode),
+    text: (a) => failureModeWord(a.failureMode),
+  },
   { title: "State", cell: (a) => <StateCell alarm={a} />, text: (a) => alarmStateWord(a.state) },
-  { title: "Raised", cell: (a) => <Time at={a.raiseTime} seconds />, text: (a) => utc(Date.parse(a.raiseTime ?? "")) },
+  {
+    title: "Raised",
+    cell: (a) => <Time at={a.raiseTime} seconds />,
+    text: (a) => utc(Date.parse(a.raiseTime ?? "")),
+  },
   { title: "Work", cell: ticketLink, text: (a) => a.ticket },
 ];
 
@@ -93,14 +121,27 @@ function useAlarms() {
   const { search } = useSearch();
   const filters = readFilters(search, ["state", "severity", "equipment"]);
   const states = filters.state.flatMap((s) => STATES[s] ?? []);
-  const asked = { states: states.length ? states : [...OPEN_ALARM_STATES], equipment: filters.equipment[0] ?? "" };
-  const query = useQuery((stop) => listAlarms({ ...asked, pageSize: 500 }, stop), JSON.stringify(asked), ["maintenance."]);
+  const asked = {
+    states: states.length ? states : [...OPEN_ALARM_STATES],
+    equipment: filters.equipment[0] ?? "",
+  };
+  const query = useQuery((stop) => listAlarms({ ...asked, pageSize: 500 }, stop), JSON.stringify(asked), [
+    "maintenance.",
+  ]);
   const wanted = (a: Alarm): boolean =>
     !filters.severity.length || filters.severity.includes(severityWord(a.severity).toLowerCase());
   const rows = query.data?.alarms
     .filter(wanted)
-    .sort((a, b) => severityRank(b.severity) - severityRank(a.severity) || (b.raiseTime ?? "").localeCompare(a.raiseTime ?? ""));
-  return { query, rows, filtered: states.length > 0 || filters.severity.length > 0 || filters.equipment.length > 0 };
+    .sort(
+      (a, b) =>
+        severityRank(b.severity) - severityRank(a.severity) ||
+        (b.raiseTime ?? "").localeCompare(a.raiseTime ?? ""),
+    );
+  return {
+    query,
+    rows,
+    filtered: states.length > 0 || filters.severity.length > 0 || filters.equipment.length > 0,
+  };
 }
 
 /** Everything that asks for a response, the most urgent first. */
@@ -117,7 +158,11 @@ export function AlarmsPage() {
     query.reload();
     void readAlarms();
   };
-  const take = (list: readonly Alarm[]): void => void all(list.filter((a) => isUnacknowledged(a.state)), acknowledge);
+  const take = (list: readonly Alarm[]): void =>
+    void all(
+      list.filter((a) => isUnacknowledged(a.state)),
+      acknowledge,
+    );
   const tags = [...new Set(equipment.value?.map((e) => e.tag))].map((value) => ({ value, label: value }));
   const pressed = (key: string, list: readonly Alarm[]): boolean => {
     if (key === "a") take(list);
@@ -127,10 +172,19 @@ export function AlarmsPage() {
   };
   const bulk = (list: readonly Alarm[], clear: () => void) => (
     <>
-      <button type="button" class="button" onClick={() => (take(list), clear())} disabled={!list.some((a) => isUnacknowledged(a.state))}>
+      <button
+        type="button"
+        class="button"
+        onClick={() => (take(list), clear())}
+        disabled={!list.some((a) => isUnacknowledged(a.state))}
+      >
         Acknowledge <kbd>A</kbd>
       </button>
-      <button type="button" class="button" onClick={() => setShelving(list.filter((a) => a.state !== "ALARM_STATE_SHELVED"))}>
+      <button
+        type="button"
+        class="button"
+        onClick={() => setShelving(list.filter((a) => a.state !== "ALARM_STATE_SHELVED"))}
+      >
         Shelve… <kbd>S</kbd>
       </button>
       {list.some((a) => a.state === "ALARM_STATE_SHELVED") && (
@@ -138,7 +192,10 @@ export function AlarmsPage() {
           type="button"
           class="button"
           onClick={() => {
-            void all(list.filter((a) => a.state === "ALARM_STATE_SHELVED"), ({ name, etag }) => unshelveAlarm({ name, etag }));
+            void all(
+              list.filter((a) => a.state === "ALARM_STATE_SHELVED"),
+              ({ name, etag }) => unshelveAlarm({ name, etag }),
+            );
             clear();
           }}
         >
@@ -151,13 +208,24 @@ export function AlarmsPage() {
     <>
       <div class="page-head">
         <h1>Alarms</h1>
-        <FilterBar filters={[...FILTERS, ...(tags.length > 1 && tags.length <= 12 ? [{ name: "equipment", label: "Equipment", choices: tags }] : [])]} />
+        <FilterBar
+          filters={[
+            ...FILTERS,
+            ...(tags.length > 1 && tags.length <= 12
+              ? [{ name: "equipment", label: "Equipment", choices: tags }]
+              : []),
+          ]}
+        />
       </div>
       {query.error && <Failed error={query.error} retry={query.reload} />}
       {!rows && !query.error && <Skeleton />}
       {rows?.length === 0 && (
         <Empty title={filtered ? "No alarm is like that." : "No alarm is active."}>
-          {filtered ? <a href="/alarms">Show every active alarm</a> : "When a machine leaves its normal state, its alarm appears here with what is wrong and since when."}
+          {filtered ? (
+            <a href="/alarms">Show every active alarm</a>
+          ) : (
+            "When a machine leaves its normal state, its alarm appears here with what is wrong and since when."
+          )}
         </Empty>
       )}
       {rows && rows.length > 0 && (
@@ -167,14 +235,20 @@ export function AlarmsPage() {
           rows={rows}
           total={query.data?.totalSize ?? 0}
           keyOf={(a) => a.name}
-          onOpen={(a) => route(a.ticket ? `/work/${idOf(a.ticket)}` : `/equipment/${encodeURIComponent(a.equipment)}`)}
+          onOpen={(a) =>
+            route(a.ticket ? `/work/${idOf(a.ticket)}` : `/equipment/${encodeURIComponent(a.equipment)}`)
+          }
           onKey={pressed}
           bulk={bulk}
         />
       )}
       {shelving && shelving.length > 0 && (
         <ActionDialog
-          title={shelving.length === 1 ? `Shelve the alarm of ${shelving[0]!.equipment}` : `Shelve ${shelving.length} alarms`}
+          title={
+            shelving.length === 1
+              ? `Shelve the alarm of ${shelving[0]!.equipment}`
+              : `Shelve ${shelving.length} alarms`
+          }
           warning="A shelved alarm is silent until the time you set; then it asks again."
           confirm="Shelve"
           fields={SHELVE_FIELDS}

@@ -8,7 +8,15 @@ import { Spares } from "../components/spares";
 import { Empty, Failed, Skeleton } from "../components/states";
 import { Time } from "../components/time";
 import { Trend } from "../components/trend";
-import { type Alarm, type Equipment, listAlarms, listSeries, listTickets, type SeriesInfo, type Ticket } from "../contracts";
+import {
+  type Alarm,
+  type Equipment,
+  listAlarms,
+  listSeries,
+  listTickets,
+  type SeriesInfo,
+  type Ticket,
+} from "../contracts";
 import { overlayOf, seriesOf } from "../evidence";
 import { duration, hours, hoursBetween, initial } from "../format";
 import { clockOffset } from "../live";
@@ -17,7 +25,7 @@ import { machine, version } from "../points";
 import { useQuery } from "../query";
 import { equipment, worstAlarm } from "../store";
 import { now } from "../ticking";
-import { criticalityWord, idOf, isSuppressed, isUnacknowledged } from "../words";
+import { criticalityWord, idOf, isSuppressed, isUnacknowledged, sentence } from "../words";
 
 interface Plotted {
   name: string;
@@ -27,7 +35,12 @@ interface Plotted {
 }
 
 /** Return every series of a machine: the historian's, and those that only just began. */
-function useSeries(item: Equipment): { all: Plotted[] | undefined; lastTime: number; error: Error | undefined; retry: () => void } {
+function useSeries(item: Equipment): {
+  all: Plotted[] | undefined;
+  lastTime: number;
+  error: Error | undefined;
+  retry: () => void;
+} {
   const query = useQuery((stop) => listSeries({ equipment: item.tag, site: item.site }, stop), item.name);
   const live = machine(item.tag)?.series;
   const count = live?.size ?? 0;
@@ -43,7 +56,12 @@ function useSeries(item: Equipment): { all: Plotted[] | undefined; lastTime: num
     const fresh = [...(live?.values() ?? [])].filter((s) => !known.some((k) => k.name === s.name));
     return [...known, ...fresh.map(({ name, unit, aggregated }) => ({ name, unit, aggregated, last: 0 }))];
   }, [query.data, count]);
-  return { all, lastTime: Math.max(0, ...(all ?? []).map((s) => s.last)), error: query.error, retry: query.reload };
+  return {
+    all,
+    lastTime: Math.max(0, ...(all ?? []).map((s) => s.last)),
+    error: query.error,
+    retry: query.reload,
+  };
 }
 
 function Head({ item }: { item: Equipment }) {
@@ -118,7 +136,11 @@ function Charts({ item, series, lastTime, alarms, tickets }: ChartsProps) {
   );
 }
 
-const TITLES: Record<string, string> = { health: "Health", remaining_life_hours: "Remaining life", score: "Anomaly score" };
+const TITLES: Record<string, string> = {
+  health: "Health",
+  remaining_life_hours: "Remaining life",
+  score: "Anomaly score",
+};
 const isCondition = (s: Plotted): boolean => s.name in TITLES;
 const isFeature = (s: Plotted): boolean => !s.aggregated && !isCondition(s);
 
@@ -127,9 +149,15 @@ function Features({ all, ...rest }: Omit<ChartsProps, "series"> & { all: readonl
   const { search, change } = useSearch();
   const features = all.filter(isFeature);
   const asked = readFilters(search, ["feature"]).feature;
-  const suspected = new Set(rest.alarms.filter((a) => a.state !== "ALARM_STATE_NORMAL").flatMap((a) => (a.advisory?.evidence?.features ?? []).map(seriesOf)));
+  const suspected = new Set(
+    rest.alarms
+      .filter((a) => a.state !== "ALARM_STATE_NORMAL")
+      .flatMap((a) => (a.advisory?.evidence?.features ?? []).map(seriesOf)),
+  );
   const usual = features.filter((f) => f.name.endsWith("/velocity_rms"));
-  const shown = features.filter((f) => (asked.length ? asked.includes(f.name) : suspected.has(f.name) || (!suspected.size && usual.includes(f))));
+  const shown = features.filter((f) =>
+    asked.length ? asked.includes(f.name) : suspected.has(f.name) || (!suspected.size && usual.includes(f)),
+  );
   const channels = [...new Set(features.map((f) => f.name.split("/")[0]!))];
   const pick = (name: string): void =>
     change(writeFilter(search, "feature", toggled(asked.length ? asked : shown.map((s) => s.name), name)));
@@ -147,7 +175,13 @@ function Features({ all, ...rest }: Omit<ChartsProps, "series"> & { all: readonl
             {features
               .filter((f) => f.name.startsWith(`${channel}/`))
               .map((f) => (
-                <button key={f.name} type="button" class="chip" aria-pressed={shown.includes(f)} onClick={() => pick(f.name)}>
+                <button
+                  key={f.name}
+                  type="button"
+                  class="chip"
+                  aria-pressed={shown.includes(f)}
+                  onClick={() => pick(f.name)}
+                >
                   {f.name.slice(channel.length + 1).replaceAll("_", " ")}
                 </button>
               ))}
@@ -169,7 +203,7 @@ function Records({ alarms, tickets }: { alarms: readonly Alarm[]; tickets: reado
             {alarms.map((a) => (
               <li key={a.name}>
                 <AlarmSeverity alarm={a} />
-                <span class="grow">{a.summary}</span>
+                <span class="grow">{sentence(a.summary, a.equipment)}</span>
                 <AlarmStateText alarm={a} />
                 <Time at={a.raiseTime} seconds />
               </li>
@@ -202,8 +236,13 @@ function Records({ alarms, tickets }: { alarms: readonly Alarm[]; tickets: reado
 function Page({ item }: { item: Equipment }) {
   const { all, lastTime, error, retry } = useSeries(item);
   const asked = { equipment: item.tag, site: item.site, pageSize: 20 };
-  const alarms = useQuery((stop) => listAlarms(asked, stop), `alarms ${item.name}`, ["maintenance.alarm.", "maintenance.ticket."]).data?.alarms;
-  const tickets = useQuery((stop) => listTickets(asked, stop), `tickets ${item.name}`, ["maintenance.ticket."]).data?.tickets;
+  const alarms = useQuery((stop) => listAlarms(asked, stop), `alarms ${item.name}`, [
+    "maintenance.alarm.",
+    "maintenance.ticket.",
+  ]).data?.alarms;
+  const tickets = useQuery((stop) => listTickets(asked, stop), `tickets ${item.name}`, [
+    "maintenance.ticket.",
+  ]).data?.tickets;
   const rest = { item, lastTime, alarms: alarms ?? NO_ALARMS, tickets: tickets ?? NO_TICKETS };
   const measured = useMemo(() => (all ?? []).filter((s) => s.aggregated), [all]);
   const condition = useMemo(() => (all ?? []).filter(isCondition), [all]);
@@ -212,7 +251,9 @@ function Page({ item }: { item: Equipment }) {
       <Head item={item} />
       {error && <Failed error={error} retry={retry} />}
       {!all && !error && <Skeleton lines={12} />}
-      {all?.length === 0 && <Empty title="Nothing was measured yet.">Trends appear with the first block of this machine.</Empty>}
+      {all?.length === 0 && (
+        <Empty title="Nothing was measured yet.">Trends appear with the first block of this machine.</Empty>
+      )}
       {condition.length > 0 && (
         <section class="section">
           <h2>Condition</h2>

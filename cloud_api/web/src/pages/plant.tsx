@@ -7,7 +7,9 @@ import { initial } from "../format";
 import { hierarchy, isUnder, itemsUnder, type Level } from "../hierarchy";
 import { equipment, worstAlarm } from "../store";
 
-const FILTERS = [{ name: "show", label: "Show", choices: [{ value: "abnormal", label: "Abnormal only" }] }] as const;
+const FILTERS = [
+  { name: "show", label: "Show", choices: [{ value: "abnormal", label: "Abnormal only" }] },
+] as const;
 
 const link = (path: string): string => `/?under=${path.split("/").map(encodeURIComponent).join("/")}`;
 
@@ -16,7 +18,7 @@ function Line({ level }: { level: Level<Equipment> }) {
   return (
     <section class="line" aria-label={level.label}>
       <h3>
-        <a href={link(level.path)}>{initial(level.label)}</a>
+        <a href={link(level.path)}>{initial(level.label.replaceAll("-", " "))}</a>
       </h3>
       <div class="tiles">
         {itemsUnder(level).map((item) => (
@@ -33,7 +35,7 @@ function Area({ level }: { level: Level<Equipment> }) {
   return (
     <section class="area" aria-label={level.label}>
       <h2>
-        <a href={link(level.path)}>{initial(level.label)}</a>
+        <a href={link(level.path)}>{initial(level.label.replaceAll("-", " "))}</a>
         <span class="quiet num">
           {all.length} {all.length === 1 ? "machine" : "machines"}
           {abnormal ? `, ${abnormal} abnormal` : ""}
@@ -73,7 +75,8 @@ function Overview({ all }: { all: Equipment[] }) {
       <div class="page-head">
         <h1>{under ? under.split("/").at(-1) : "Plant"}</h1>
         <p class="quiet num">
-          {all.length} {all.length === 1 ? "machine" : "machines"}, {abnormal ? `${abnormal} abnormal` : "none abnormal"}
+          {all.length} {all.length === 1 ? "machine" : "machines"},{" "}
+          {abnormal ? `${abnormal} abnormal` : "none abnormal"}
         </p>
         {under && <a href="/">Whole plant</a>}
         <FilterBar filters={FILTERS} />
@@ -104,8 +107,8 @@ export function PlantPage() {
           <h1>Plant</h1>
         </div>
         <Empty title="No machine has spoken yet.">
-          Machines appear here with their first birth message. Start an edge agent (<code>python -m edge_agent</code>) or the
-          simulated plant (<code>headrace demo</code>).
+          Machines appear here with their first birth message. Start an edge agent (
+          <code>python -m edge_agent</code>) or the simulated plant (<code>headrace demo</code>).
         </Empty>
       </>
     );

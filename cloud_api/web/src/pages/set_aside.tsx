@@ -10,7 +10,11 @@ const bytes = (m: SetAsideMessage): number => Math.floor((m.payload.replace(/=+$
 const reason = (m: SetAsideMessage): string => word(m.reason.toUpperCase(), "DEAD_LETTER_REASON_");
 
 const COLUMNS: readonly Column<SetAsideMessage>[] = [
-  { title: "Received", cell: (m) => <Time at={m.receiveTime} seconds />, text: (m) => utc(Date.parse(m.receiveTime ?? "")) },
+  {
+    title: "Received",
+    cell: (m) => <Time at={m.receiveTime} seconds />,
+    text: (m) => utc(Date.parse(m.receiveTime ?? "")),
+  },
   { title: "Reason", cell: (m) => <strong>{reason(m)}</strong>, text: reason },
   { title: "What was wrong", class: "wide", cell: (m) => m.detail, text: (m) => m.detail },
   { title: "Topic", cell: (m) => <code>{m.topic}</code>, text: (m) => m.topic },
@@ -38,7 +42,13 @@ export function SetAsidePage() {
         </Empty>
       )}
       {rows && rows.length > 0 && (
-        <Table noun="message" columns={COLUMNS} rows={rows} total={query.data?.totalSize ?? 0} keyOf={(m) => m.name} />
+        <Table
+          noun="message"
+          columns={COLUMNS}
+          rows={rows}
+          total={query.data?.totalSize ?? 0}
+          keyOf={(m) => m.name}
+        />
       )}
     </>
   );

@@ -10,7 +10,10 @@ export function SignInPage() {
   const [busy, setBusy] = useState(false);
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
-    const wanting = { user: user.trim() ? "" : "Say who you are.", password: password ? "" : "A password is needed." };
+    const wanting = {
+      user: user.trim() ? "" : "Say who you are.",
+      password: password ? "" : "A password is needed.",
+    };
     setErrors(wanting);
     if (wanting.user || wanting.password) return;
     setBusy(true);

@@ -10,7 +10,15 @@ import { equipment } from "../store";
 /** `P-101~Discharge Pressure` in the address is one chart. */
 const PARTED = "~";
 
-function Picker({ item, chosen, pick }: { item: Equipment; chosen: readonly string[]; pick: (name: string) => void }) {
+function Picker({
+  item,
+  chosen,
+  pick,
+}: {
+  item: Equipment;
+  chosen: readonly string[];
+  pick: (name: string) => void;
+}) {
   const { data } = useQuery((stop) => listSeries({ equipment: item.tag, site: item.site }, stop), item.name);
   if (!data) return <Skeleton lines={2} />;
   if (!data.series.length) return <p class="quiet">Nothing measured yet.</p>;
@@ -34,7 +42,10 @@ function Picker({ item, chosen, pick }: { item: Equipment; chosen: readonly stri
 /** Return what is known of the chosen series of one machine. */
 function Chosen({ item, names }: { item: Equipment; names: readonly string[] }) {
   const { data } = useQuery((stop) => listSeries({ equipment: item.tag, site: item.site }, stop), item.name);
-  const lastTime = useMemo(() => Math.max(0, ...(data?.series ?? []).map((s) => Date.parse(s.lastTime ?? "") || 0)), [data]);
+  const lastTime = useMemo(
+    () => Math.max(0, ...(data?.series ?? []).map((s) => Date.parse(s.lastTime ?? "") || 0)),
+    [data],
+  );
   if (!data) return <Skeleton lines={4} />;
   return (
     <>
@@ -61,7 +72,10 @@ export function SignalsPage() {
   const chosen = readFilters(search, ["s"]).s;
   const open = readFilters(search, ["of"]).of;
   if (!all) return <Skeleton lines={10} />;
-  if (!all.length) return <Empty title="No machine has spoken yet.">Signals appear with the first block of a machine.</Empty>;
+  if (!all.length)
+    return (
+      <Empty title="No machine has spoken yet.">Signals appear with the first block of a machine.</Empty>
+    );
   const pick = (key: string): void => change(writeFilter(search, "s", toggled(chosen, key)));
   return (
     <>
@@ -93,11 +107,15 @@ export function SignalsPage() {
           </section>
         ))}
       {!chosen.length && (
-        <Empty title="No signal is chosen.">Choose a machine, then its signals; the address keeps what you see, so that you can send it.</Empty>
+        <Empty title="No signal is chosen.">
+          Choose a machine, then its signals; the address keeps what you see, so that you can send it.
+        </Empty>
       )}
       <div class="charts">
         {all.map((e) => {
-          const names = chosen.filter((c) => c.startsWith(`${e.tag}${PARTED}`)).map((c) => c.slice(e.tag.length + 1));
+          const names = chosen
+            .filter((c) => c.startsWith(`${e.tag}${PARTED}`))
+            .map((c) => c.slice(e.tag.length + 1));
           return names.length ? <Chosen key={e.name} item={e} names={names} /> : null;
         })}
       </div>

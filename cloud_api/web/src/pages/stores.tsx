@@ -5,7 +5,13 @@ import { Empty, Failed, Skeleton } from "../components/states";
 import { type Column, Table } from "../components/table";
 import { Age } from "../components/time";
 import {
-  listBins, listParts, listRequisitions, listReservations, type Part, type Requisition, type Reservation,
+  listBins,
+  listParts,
+  listRequisitions,
+  listReservations,
+  type Part,
+  type Requisition,
+  type Reservation,
 } from "../contracts";
 import { decimal, utc } from "../format";
 import { REQUISITION_ACTIONS } from "../lifecycle";
@@ -37,7 +43,10 @@ function Level({ part }: { part: Part }) {
       aria-valuenow={Number(part.availableQuantity)}
       title={`${decimal(part.availableQuantity)} free, reorder at ${decimal(part.reorderPoint)}`}
     >
-      <span class={needsOrder(part) && !isOrdered(part) ? "level-fill level-low" : "level-fill"} style={{ width: place(part.availableQuantity) }} />
+      <span
+        class={needsOrder(part) && !isOrdered(part) ? "level-fill level-low" : "level-fill"}
+        style={{ width: place(part.availableQuantity) }}
+      />
       <span class="level-limit" style={{ left: place(part.reorderPoint) }} />
     </span>
   );
@@ -62,27 +71,55 @@ const PART_COLUMNS: readonly Column<Part>[] = [
   { title: "Unit", cell: (p) => p.unit, text: (p) => p.unit },
   {
     title: "State",
-    cell: (p) => (needsOrder(p) ? <span class="strong">{isOrdered(p) ? "Low, ordered" : "Low"}</span> : <span class="quiet">Enough</span>),
+    cell: (p) =>
+      needsOrder(p) ? (
+        <span class="strong">{isOrdered(p) ? "Low, ordered" : "Low"}</span>
+      ) : (
+        <span class="quiet">Enough</span>
+      ),
     text: (p) => (needsOrder(p) ? "low" : "enough"),
   },
-  { title: "Lead time", class: "right num", cell: (p) => `${p.leadTimeDays} days`, text: (p) => String(p.leadTimeDays) },
+  {
+    title: "Lead time",
+    class: "right num",
+    cell: (p) => `${p.leadTimeDays} days`,
+    text: (p) => String(p.leadTimeDays),
+  },
 ];
 
 function Parts({ part }: { part: string }) {
   const query = useQuery((stop) => listParts({ pageSize: 1000 }, stop), "parts", ["supply_chain."]);
-  const rows = query.data?.parts.filter((p) => !part || p.partNumber === part).sort((a, b) => Number(needsOrder(b)) - Number(needsOrder(a)) || a.partNumber.localeCompare(b.partNumber));
+  const rows = query.data?.parts
+    .filter((p) => !part || p.partNumber === part)
+    .sort(
+      (a, b) => Number(needsOrder(b)) - Number(needsOrder(a)) || a.partNumber.localeCompare(b.partNumber),
+    );
   if (query.error && !rows) return <Failed error={query.error} retry={query.reload} />;
   if (!rows) return <Skeleton />;
   if (!rows.length)
     return (
       <Empty title={part ? `No part is numbered ${part}.` : "No part is kept here."}>
-        {part ? <a href="/stores">Show every part</a> : "Parts come in over the API: POST /v1/parts, then a receipt for each."}
+        {part ? (
+          <a href="/stores">Show every part</a>
+        ) : (
+          "Parts come in over the API: POST /v1/parts, then a receipt for each."
+        )}
       </Empty>
     );
-  return <Table noun="part" columns={PART_COLUMNS} rows={rows} total={part ? rows.length : (query.data?.totalSize ?? 0)} keyOf={(p) => p.name} />;
+  return (
+    <Table
+      noun="part"
+      columns={PART_COLUMNS}
+      rows={rows}
+      total={part ? rows.length : (query.data?.totalSize ?? 0)}
+      keyOf={(p) => p.name}
+    />
+  );
 }
 
-const partLink = (name: string) => <a href={`/stores?part=${encodeURIComponent(idOf(name))}`}>{idOf(name)}</a>;
+const partLink = (name: string) => (
+  <a href={`/stores?part=${encodeURIComponent(idOf(name))}`}>{idOf(name)}</a>
+);
 
 const money = (r: Requisition): string =>
   r.estimatedCost ? `${r.estimatedCost.amount} ${r.estimatedCost.currencyCode}` : "–";
@@ -91,15 +128,30 @@ function Requisitions({ part }: { part: string }) {
   const asked = { part: part && `parts/${part}`, pageSize: 500 };
   const query = useQuery((stop) => listRequisitions(asked, stop), `requisitions ${part}`, ["supply_chain."]);
   const bins = useQuery((stop) => listBins({ pageSize: 500 }, stop), "bins").data?.bins;
-  const choices = useMemo(() => (bins ?? []).map((b) => ({ value: b.name, label: b.displayName ? `${b.code} ${b.displayName}` : b.code })), [bins]);
+  const choices = useMemo(
+    () =>
+      (bins ?? []).map((b) => ({
+        value: b.name,
+        label: b.displayName ? `${b.code} ${b.displayName}` : b.code,
+      })),
+    [bins],
+  );
   const columns: readonly Column<Requisition>[] = [
     { title: "Number", cell: (r) => <strong class="num">{r.number}</strong>, text: (r) => r.number },
     { title: "Part", cell: (r) => partLink(r.part), text: (r) => idOf(r.part) },
     { title: "Quantity", class: "right num", cell: (r) => decimal(r.quantity), text: (r) => r.quantity },
     { title: "Why", class: "wide", cell: (r) => r.reason, text: (r) => r.reason },
     { title: "Cost", class: "right num", cell: money, text: money },
-    { title: "State", cell: (r) => <span class="pill">{requisitionWord(r.state)}</span>, text: (r) => requisitionWord(r.state) },
-    { title: "Raised", cell: (r) => <Age at={r.createTime} />, text: (r) => utc(Date.parse(r.createTime ?? "")) },
+    {
+      title: "State",
+      cell: (r) => <span class="pill">{requisitionWord(r.state)}</span>,
+      text: (r) => requisitionWord(r.state),
+    },
+    {
+      title: "Raised",
+      cell: (r) => <Age at={r.createTime} />,
+      text: (r) => utc(Date.parse(r.createTime ?? "")),
+    },
     {
       title: "Next",
       cell: (r) => (
@@ -119,8 +171,20 @@ function Requisitions({ part }: { part: string }) {
   if (query.error && !rows) return <Failed error={query.error} retry={query.reload} />;
   if (!rows) return <Skeleton />;
   if (!rows.length)
-    return <Empty title="Nothing is requested.">When free stock falls to a part's point of reorder, its requisition appears here.</Empty>;
-  return <Table noun="requisition" columns={columns} rows={rows} total={query.data?.totalSize ?? 0} keyOf={(r) => r.name} />;
+    return (
+      <Empty title="Nothing is requested.">
+        When free stock falls to a part's point of reorder, its requisition appears here.
+      </Empty>
+    );
+  return (
+    <Table
+      noun="requisition"
+      columns={columns}
+      rows={rows}
+      total={query.data?.totalSize ?? 0}
+      keyOf={(r) => r.name}
+    />
+  );
 }
 
 const RESERVATION_COLUMNS: readonly Column<Reservation>[] = [
@@ -133,7 +197,11 @@ const RESERVATION_COLUMNS: readonly Column<Reservation>[] = [
     cell: (r) => `${decimal(r.reservedQuantity)} of ${decimal(r.quantity)}`,
     text: (r) => r.reservedQuantity,
   },
-  { title: "State", cell: (r) => <span class="pill">{reservationWord(r.state)}</span>, text: (r) => reservationWord(r.state) },
+  {
+    title: "State",
+    cell: (r) => <span class="pill">{reservationWord(r.state)}</span>,
+    text: (r) => reservationWord(r.state),
+  },
   { title: "Made", cell: (r) => <Age at={r.createTime} />, text: (r) => utc(Date.parse(r.createTime ?? "")) },
 ];
 
@@ -143,8 +211,17 @@ function Reservations({ part }: { part: string }) {
   const rows = query.data?.reservations;
   if (query.error && !rows) return <Failed error={query.error} retry={query.reload} />;
   if (!rows) return <Skeleton />;
-  if (!rows.length) return <Empty title="Nothing is reserved.">A ticket reserves the spares its failure mode needs.</Empty>;
-  return <Table noun="reservation" columns={RESERVATION_COLUMNS} rows={rows} total={query.data?.totalSize ?? 0} keyOf={(r) => r.name} />;
+  if (!rows.length)
+    return <Empty title="Nothing is reserved.">A ticket reserves the spares its failure mode needs.</Empty>;
+  return (
+    <Table
+      noun="reservation"
+      columns={RESERVATION_COLUMNS}
+      rows={rows}
+      total={query.data?.totalSize ?? 0}
+      keyOf={(r) => r.name}
+    />
+  );
 }
 
 /** Spare parts: what lies there, what is promised, what is on its way. */

@@ -3,14 +3,21 @@ import { useRoute } from "preact-iso";
 import { Actions } from "../components/actions";
 import { Conversation, History } from "../components/conversation";
 import { FeatureTable } from "../components/features";
-import { SeverityMark, Sla, TicketStateText, tone } from "../components/marks";
+import { SeverityMark, Sla, TicketStateText } from "../components/marks";
 import { Health } from "../components/position";
 import { Empty, Failed, Skeleton } from "../components/states";
 import { Time } from "../components/time";
 import { Trend } from "../components/trend";
 import { Waveform } from "../components/waveform";
 import {
-  type Alarm, type FeatureEvidence, getAlarm, getTicket, listReservations, listRequisitions, listSeries, type Ticket,
+  type Alarm,
+  type FeatureEvidence,
+  getAlarm,
+  getTicket,
+  listReservations,
+  listRequisitions,
+  listSeries,
+  type Ticket,
 } from "../contracts";
 import { expectation, type Shown, shownEvidence } from "../evidence";
 import { decimal, hours, hoursBetween, percent } from "../format";
@@ -18,7 +25,17 @@ import { TICKET_ACTIONS } from "../lifecycle";
 import { useQuery } from "../query";
 import { session } from "../session";
 import { readTickets } from "../store";
-import { failureModeWord, idOf, isUnacknowledged, priorityWord, requisitionWord, reservationWord, severityWord } from "../words";
+import {
+  failureModeWord,
+  idOf,
+  isUnacknowledged,
+  priorityWord,
+  requisitionWord,
+  reservationWord,
+  sentence,
+  severityWord,
+  tone,
+} from "../words";
 
 /** How much of the trend is shown before and after the sample that raised the alarm. */
 const BEFORE_MS = 20 * 60_000;
@@ -31,8 +48,11 @@ function Wrong({ ticket, alarm }: { ticket: Ticket; alarm: Alarm | undefined }) 
   return (
     <section class="section wrong" aria-label="What is wrong">
       <p class="lead">
-        <SeverityMark severity={ticket.severity} unacknowledged={alarm !== undefined && isUnacknowledged(alarm.state)} />
-        <span>{advisory?.summary || ticket.description || ticket.title}</span>
+        <SeverityMark
+          severity={ticket.severity}
+          unacknowledged={alarm !== undefined && isUnacknowledged(alarm.state)}
+        />
+        <span>{sentence(advisory?.summary || ticket.description || ticket.title, ticket.equipment)}</span>
       </p>
       <p class="facts quiet">
         <a href={`/equipment/${encodeURIComponent(ticket.equipment)}`}>{ticket.equipment}</a>
@@ -87,7 +107,11 @@ function EvidenceSection({ ticket, alarm }: { ticket: Ticket; alarm: Alarm | und
     `series ${ticket.equipment} ${ticket.name}`,
   );
   const shown = useMemo(() => {
-    const series = (data?.series ?? []).map(({ series: name, unit, aggregated }) => ({ name, unit, aggregated }));
+    const series = (data?.series ?? []).map(({ series: name, unit, aggregated }) => ({
+      name,
+      unit,
+      aggregated,
+    }));
     return shownEvidence(features, series, SHOWN_FEATURES);
   }, [data, features]);
   return (
@@ -111,7 +135,8 @@ function EvidenceSection({ ticket, alarm }: { ticket: Ticket; alarm: Alarm | und
         <p class="quiet small">
           {ticket.advisory?.rule && <>Rule {ticket.advisory.rule}. </>}
           {ticket.advisory?.modelVersion && <>Model {ticket.advisory.modelVersion}. </>}
-          Window <Time at={ticket.advisory?.windowStartTime} seconds /> to <Time at={ticket.advisory?.windowEndTime} seconds />.
+          Window <Time at={ticket.advisory?.windowStartTime} seconds /> to{" "}
+          <Time at={ticket.advisory?.windowEndTime} seconds />.
         </p>
       )}
     </section>
@@ -127,7 +152,9 @@ function Risk({ ticket }: { ticket: Ticket }) {
         <dt>Priority</dt>
         <dd>{priorityWord(ticket.priority)}</dd>
         <dt>Health</dt>
-        <dd>{ticket.advisory ? <Health value={ticket.advisory.health} /> : <span class="quiet">not known</span>}</dd>
+        <dd>
+          {ticket.advisory ? <Health value={ticket.advisory.health} /> : <span class="quiet">not known</span>}
+        </dd>
         <dt>Time left</dt>
         <dd>
           {remaining ? (
@@ -211,14 +238,17 @@ function Parts({ ticket }: { ticket: Ticket }) {
               <span class="grow num">
                 {decimal(r.reservedQuantity)} of {decimal(r.quantity)}
               </span>
-              <span class={r.state === "RESERVATION_STATE_SHORT" ? "pill strong" : "pill"}>{reservationWord(r.state)}</span>
+              <span class={r.state === "RESERVATION_STATE_SHORT" ? "pill strong" : "pill"}>
+                {reservationWord(r.state)}
+              </span>
             </li>
           ))}
           {data.requisitions.map((r) => (
             <li key={r.name}>
               <a href={`/stores?view=requisitions&part=${encodeURIComponent(idOf(r.part))}`}>{r.number}</a>
               <span class="grow">
-                <span class="num">{decimal(r.quantity)}</span> × {idOf(r.part)} <span class="quiet">{r.reason}</span>
+                <span class="num">{decimal(r.quantity)}</span> × {idOf(r.part)}{" "}
+                <span class="quiet">{r.reason}</span>
               </span>
               <span class="pill">{requisitionWord(r.state)}</span>
             </li>

@@ -5,13 +5,20 @@ import { SeverityMark, Sla, TicketStateText } from "../components/marks";
 import { Empty, Failed, Skeleton } from "../components/states";
 import { type Column, Table } from "../components/table";
 import { Age } from "../components/time";
-import { listTickets, type Ticket, TicketPriorityValues, type TicketState, TicketStateValues } from "../contracts";
+import {
+  listTickets,
+  type Ticket,
+  TicketPriorityValues,
+  type TicketState,
+  TicketStateValues,
+} from "../contracts";
 import { utc } from "../format";
 import { useQuery } from "../query";
 import { session } from "../session";
 import { failureModeWord, idOf, OPEN_TICKET_STATES, priorityWord, ticketStateWord } from "../words";
 
-const lower = (state: TicketState): string => state.slice("TICKET_STATE_".length).toLowerCase().replaceAll("_", "-");
+const lower = (state: TicketState): string =>
+  state.slice("TICKET_STATE_".length).toLowerCase().replaceAll("_", "-");
 const rank = (ticket: Ticket): number => TicketPriorityValues.indexOf(ticket.priority);
 
 const COLUMNS: readonly Column<Ticket>[] = [
@@ -32,11 +39,23 @@ const COLUMNS: readonly Column<Ticket>[] = [
     text: (t) => t.equipment,
   },
   { title: "What is wrong", class: "wide", cell: (t) => t.title, text: (t) => t.title },
-  { title: "Failure mode", cell: (t) => failureModeWord(t.failureMode), text: (t) => failureModeWord(t.failureMode) },
+  {
+    title: "Failure mode",
+    cell: (t) => failureModeWord(t.failureMode),
+    text: (t) => failureModeWord(t.failureMode),
+  },
   { title: "State", cell: (t) => <TicketStateText state={t.state} />, text: (t) => ticketStateWord(t.state) },
   { title: "Who", cell: (t) => t.assignee || <span class="quiet">nobody</span>, text: (t) => t.assignee },
-  { title: "Start by", cell: (t) => <Sla clock={t.responseSla} />, text: (t) => t.responseSla?.dueTime ?? "" },
-  { title: "Opened", cell: (t) => <Age at={t.createTime} />, text: (t) => utc(Date.parse(t.createTime ?? "")) },
+  {
+    title: "Start by",
+    cell: (t) => <Sla clock={t.responseSla} />,
+    text: (t) => t.responseSla?.dueTime ?? "",
+  },
+  {
+    title: "Opened",
+    cell: (t) => <Age at={t.createTime} />,
+    text: (t) => utc(Date.parse(t.createTime ?? "")),
+  },
 ];
 
 function filters() {
@@ -45,7 +64,10 @@ function filters() {
     {
       name: "state",
       label: "State",
-      choices: TicketStateValues.slice(1).map((state) => ({ value: lower(state), label: ticketStateWord(state) })),
+      choices: TicketStateValues.slice(1).map((state) => ({
+        value: lower(state),
+        label: ticketStateWord(state),
+      })),
     },
     { name: "assignee", label: "Who", choices: [{ value: user, label: "Mine" }] },
   ];
@@ -62,8 +84,12 @@ export function WorkPage() {
     assignee: chosen.assignee[0] ?? "",
     equipment: chosen.equipment[0] ?? "",
   };
-  const query = useQuery((stop) => listTickets({ ...asked, pageSize: 500 }, stop), JSON.stringify(asked), ["maintenance.ticket."]);
-  const rows = query.data?.tickets.sort((a, b) => rank(b) - rank(a) || (b.createTime ?? "").localeCompare(a.createTime ?? ""));
+  const query = useQuery((stop) => listTickets({ ...asked, pageSize: 500 }, stop), JSON.stringify(asked), [
+    "maintenance.ticket.",
+  ]);
+  const rows = query.data?.tickets.sort(
+    (a, b) => rank(b) - rank(a) || (b.createTime ?? "").localeCompare(a.createTime ?? ""),
+  );
   const filtered = states.length > 0 || asked.assignee !== "" || asked.equipment !== "";
   return (
     <>
@@ -74,8 +100,20 @@ export function WorkPage() {
       {query.error && <Failed error={query.error} retry={query.reload} />}
       {!rows && !query.error && <Skeleton />}
       {rows?.length === 0 && (
-        <Empty title={asked.assignee ? "No job is yours." : filtered ? "No ticket is like that." : "Nothing is to be done."}>
-          {filtered ? <a href="/work">Show every open ticket</a> : "An alarm opens a ticket by itself, with its evidence, steps and spare parts."}
+        <Empty
+          title={
+            asked.assignee
+              ? "No job is yours."
+              : filtered
+                ? "No ticket is like that."
+                : "Nothing is to be done."
+          }
+        >
+          {filtered ? (
+            <a href="/work">Show every open ticket</a>
+          ) : (
+            "An alarm opens a ticket by itself, with its evidence, steps and spare parts."
+          )}
         </Empty>
       )}
       {rows && rows.length > 0 && (

@@ -1,19 +1,21 @@
 import { useEffect } from "preact/hooks";
-import { SeverityMark, tone } from "../components/marks";
+import { SeverityMark } from "../components/marks";
 import { Age } from "../components/time";
 import type { Alarm } from "../contracts";
 import { acknowledge, unacknowledged } from "../store";
 import { complain } from "../toast";
-import { idOf, severityWord } from "../words";
+import { idOf, sentence, severityWord, tone } from "../words";
 
 const isTyping = (target: EventTarget | null): boolean =>
-  target instanceof HTMLElement && (target.isContentEditable || target.closest("input, textarea, select, dialog") !== null);
+  target instanceof HTMLElement &&
+  (target.isContentEditable || target.closest("input, textarea, select, dialog") !== null);
 
 function useKey(alarm: Alarm | undefined): void {
   useEffect(() => {
     if (!alarm) return;
     const pressed = (event: KeyboardEvent): void => {
-      if (event.key !== "a" || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+      if (event.key !== "a" || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target))
+        return;
       event.preventDefault();
       void acknowledge(alarm).catch(complain);
     };
@@ -36,7 +38,7 @@ export function AlarmBand() {
         {alarm.equipment}
       </a>
       <a class="band-summary" href={alarm.ticket ? `/work/${idOf(alarm.ticket)}` : "/alarms"}>
-        {alarm.summary}
+        {sentence(alarm.summary, alarm.equipment)}
       </a>
       <span class="band-age quiet">
         <Age at={alarm.createTime} />
@@ -46,7 +48,11 @@ export function AlarmBand() {
           +{waiting.length - 1} more
         </a>
       )}
-      <button type="button" class="button band-button" onClick={() => void acknowledge(alarm).catch(complain)}>
+      <button
+        type="button"
+        class="button band-button"
+        onClick={() => void acknowledge(alarm).catch(complain)}
+      >
         Acknowledge <kbd>A</kbd>
       </button>
     </section>

@@ -2,7 +2,16 @@ import { useEffect } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { useSearch } from "../components/filters";
 import { Icon } from "../components/icons";
-import { conductor, followers, goLive, pause, readConductor, showRange, SPANS, writeConductor } from "../conductor";
+import {
+  conductor,
+  followers,
+  goLive,
+  pause,
+  readConductor,
+  showRange,
+  SPANS,
+  writeConductor,
+} from "../conductor";
 import { clock, dateTime, utc } from "../format";
 
 /** Keep the address and the conductor in step, so that what is seen can be sent. */
@@ -75,7 +84,9 @@ export function ConductorBar() {
         type="button"
         class="button conductor-mode"
         onClick={() => (state.mode === "live" ? pause() : goLive())}
-        title={state.mode === "live" ? "Live: hold the charts still" : `Held at ${clock(Date.now())}: back to live`}
+        title={
+          state.mode === "live" ? "Live: hold the charts still" : `Held at ${clock(Date.now())}: back to live`
+        }
       >
         {state.mode === "live" ? (
           <>

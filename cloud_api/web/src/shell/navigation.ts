@@ -14,7 +14,8 @@ export interface Entry {
   pocket?: boolean;
 }
 
-const waiting = (): number => (tickets.value ?? []).filter((t) => t.state === "TICKET_STATE_REQUESTED").length;
+const waiting = (): number =>
+  (tickets.value ?? []).filter((t) => t.state === "TICKET_STATE_REQUESTED").length;
 
 /** Every entry leads to a page that works. */
 export const NAVIGATION: readonly Entry[] = [
@@ -27,7 +28,13 @@ export const NAVIGATION: readonly Entry[] = [
     pocket: true,
     badge: () => ({ count: unacknowledged.value.length, noun: "unacknowledged" }),
   },
-  { path: "/work", label: "Work", icon: "work", also: "/work/", badge: () => ({ count: waiting(), noun: "to approve" }) },
+  {
+    path: "/work",
+    label: "Work",
+    icon: "work",
+    also: "/work/",
+    badge: () => ({ count: waiting(), noun: "to approve" }),
+  },
   { path: "/stores", label: "Stores", icon: "stores", pocket: true },
   { path: "/set-aside", label: "Set aside", icon: "aside" },
 ];

@@ -22,7 +22,12 @@ export function Rail() {
         <img src="/favicon.svg" alt="" width="28" height="28" />
       </a>
       {NAVIGATION.map((entry) => (
-        <a key={entry.path} class="rail-entry" href={entry.path} aria-current={isCurrent(entry, path) ? "page" : undefined}>
+        <a
+          key={entry.path}
+          class="rail-entry"
+          href={entry.path}
+          aria-current={isCurrent(entry, path) ? "page" : undefined}
+        >
           <Icon name={entry.icon} />
           <span class="rail-label">{entry.label}</span>
           <Badge entry={entry} />
@@ -43,7 +48,12 @@ export function Pocket() {
         My jobs
       </a>
       {NAVIGATION.filter((entry) => entry.pocket).map((entry) => (
-        <a key={entry.path} class="pocket-entry" href={entry.path} aria-current={isCurrent(entry, path) ? "page" : undefined}>
+        <a
+          key={entry.path}
+          class="pocket-entry"
+          href={entry.path}
+          aria-current={isCurrent(entry, path) ? "page" : undefined}
+        >
           <Icon name={entry.icon} />
           {entry.label}
           <Badge entry={entry} />

@@ -21,7 +21,13 @@ function crumbs(path: string): Crumb[] {
   if (first === "equipment" && second) {
     const found = equipment.value?.find((e) => e.tag === id);
     const levels = (found?.path ?? "").split("/").filter(Boolean);
-    const above = levels.map((label, i) => ({ label, href: `/?under=${levels.slice(0, i + 1).map(encodeURIComponent).join("/")}` }));
+    const above = levels.map((label, i) => ({
+      label,
+      href: `/?under=${levels
+        .slice(0, i + 1)
+        .map(encodeURIComponent)
+        .join("/")}`,
+    }));
     return [...(above.length ? above : [{ label: "Plant", href: "/" }]), { label: id }];
   }
   if (first === "work" && second) {

@@ -91,6 +91,7 @@ def test_formats_of_time(tmp_path: Path, time: str) -> None:
         (("t,v", "2026-01-05,1", "later,2"), r"line 3, column 't': 'later' is no time"),
         (("t,v", "2026-01-05,1", "2026-01-06"), "line 3: 1 cells where 2 are due"),
         (("t,v", "2026-01-05,1"), "a header and two rows at least"),
+        (("2026-01-05,1", "2026-01-06,2", "2026-01-07,3"), "line 1: a header with the columns"),
         (("t,t", "2026-01-05,1", "2026-01-06,1"), "line 1: a column's name stands twice"),
         (("t", "2026-01-05", "2026-01-06"), "line 1: one column only"),
         (("t,v", "5,1", "6,2"), "no column holds times; the columns are t, v"),
