@@ -41,7 +41,8 @@ breaking: install  ## contracts against the previous commit (BASE=REV for anothe
 	@if git rev-parse -q --verify $(BASE):proto >/dev/null 2>&1; then \
 	  rm -rf build/previous && mkdir -p build/previous && git archive $(BASE) proto buf.yaml | tar -x -C build/previous \
 	  && mkdir -p build/previous/build && cp -r build/googleapis build/previous/build/ \
-	  && $(BIN)/buf build build/previous -o build/previous.binpb && $(BIN)/buf breaking . --against build/previous.binpb \
+	  && $(BIN)/buf build build/previous -o build/previous.binpb && $(BIN)/buf build . -o build/current.binpb \
+	  && $(BIN)/buf breaking build/current.binpb --against build/previous.binpb \
 	  && echo "contracts: nothing broken since $(BASE)"; \
 	else echo "contracts: no earlier commit to compare with"; fi
 

@@ -87,7 +87,9 @@ def node() -> tuple[str, list[str]]:
 def build_ui() -> None:
     """Build `cloud_api/web` into `cloud_api/web/dist` unless that is newer than every source."""
     web = ROOT / "cloud_api" / "web"
-    sources = [
+    # The client's types are made from the contracts.
+    sources = list((ROOT / "proto").rglob("*.proto"))
+    sources += [
         p
         for p in web.rglob("*")
         if p.is_file() and not {"node_modules", "dist"} & set(p.relative_to(web).parts)

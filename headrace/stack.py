@@ -30,6 +30,16 @@ def _port(wanted: int) -> int:
     return wanted
 
 
+def _admin_password(data_dir: Path) -> str:
+    """Return the administrator's password of this data folder, a new one the first time."""
+    kept = data_dir / "admin-password"
+    if not kept.exists():
+        data_dir.mkdir(parents=True, exist_ok=True)
+        kept.touch(mode=0o600)
+        kept.write_text(secrets.token_urlsafe(12), encoding="utf-8")
+    return kept.read_text(encoding="utf-8")
+
+
 @dataclass
 class Stack:
     """What runs, and how to reach it."""
@@ -85,7 +95,7 @@ def running(data_dir: Path, fixed_ports: bool = False) -> Iterator[Stack]:
     http_port = _port(HTTP_PORT) if fixed_ports else free_port()
     grpc_port = _port(GRPC_PORT) if fixed_ports else free_port()
     counters_port = free_port()
-    password = secrets.token_urlsafe(12)
+    password = _admin_password(data_dir)
     environment = {
         "HEADRACE_DATA_DIR": str(data_dir),
         "HEADRACE_HTTP_PORT": str(http_port),

@@ -85,10 +85,12 @@ def residuals(
 
 
 @njit(cache=True, nogil=True)
-def score(found: Array, tolerance: Array, statistics: Array, out: Array) -> None:
+def score(found: Array, tolerance: Array, trust: float, statistics: Array, out: Array) -> None:
     """Fill `out` (3, m): standard deviation, score, and smoothed score of each residual.
 
-    The running means of the scores in `statistics` move on; what is learnt does not.
+    `trust`, 0 to 1, is how well the running means are known at the interval at which observations
+    come: without it, averaging is taken to remove nothing. The running means of the scores in
+    `statistics` move on; what is learnt does not.
     """
     for j in range(found.shape[1]):
         e = found[0, j]
@@ -124,8 +126,10 @@ def score(found: Array, tolerance: Array, statistics: Array, out: Array) -> None
         z = min(max(z, -SCORE_CAP), SCORE_CAP)
         statistics[SHORT, j] += short_gain * (z - statistics[SHORT, j])
         statistics[LONG, j] += long_gain * (z - statistics[LONG, j])
-        short = statistics[SHORT, j] / max(np.sqrt(statistics[SHORT_VARIANCE, j]), SHORT_FLOOR)
-        long = statistics[LONG, j] / max(np.sqrt(statistics[LONG_VARIANCE, j]), LONG_FLOOR)
+        short_floor = 1.0 - trust * (1.0 - SHORT_FLOOR)
+        long_floor = 1.0 - trust * (1.0 - LONG_FLOOR)
+        short = statistics[SHORT, j] / max(np.sqrt(statistics[SHORT_VARIANCE, j]), short_floor)
+        long = statistics[LONG, j] / max(np.sqrt(statistics[LONG_VARIANCE, j]), long_floor)
         furthest = short if abs(short) > abs(long) else long
         fast = statistics[FAST, j] / FAST_LIMIT
         furthest = fast if abs(fast) > abs(furthest) else furthest
@@ -254,5 +258,5 @@ def compile_all() -> None:
     drivers, targets, own = np.ones(2), np.ones(1), np.full(1, -1)
     found, scored = np.zeros((2, 1)), np.zeros((3, 1))
     residuals(drivers, targets, own, inverse, weights, found)
-    score(found, np.ones(1), statistics, scored)
+    score(found, np.ones(1), 1.0, statistics, scored)
     learn(drivers, targets, own, found, scored, np.zeros(1), 10.0, inverse, weights, statistics)

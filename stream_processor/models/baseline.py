@@ -78,11 +78,11 @@ class Baseline:
         scale = DRIVER_UNIT * np.abs(self._origin)
         return np.where(scale > 1e-9, scale, 1.0)
 
-    def score(self, drivers: Array, targets: Array, tolerance: Array) -> Scored:
+    def score(self, drivers: Array, targets: Array, tolerance: Array, trust: float = 1.0) -> Scored:
         """Return the scores of an observation; `learn` takes the same one.
 
         `drivers` (d,), `targets` (m,) with NaN for missing, `tolerance` (m,): the least standard
-        deviation of each target.
+        deviation of each target; `trust` 0 to 1: how well the interval of observations is known.
         """
         x = self._regressors(drivers)
         found = np.empty((2, targets.size))
@@ -91,7 +91,7 @@ class Baseline:
             is_driver = self._own > 0
             found[0, is_driver] *= self._unit()[self._own[is_driver] - 1]
         scored = np.empty((3, targets.size))
-        kernel.score(found, tolerance, self._statistics, scored)
+        kernel.score(found, tolerance, trust, self._statistics, scored)
         self._found, self._scored, self._x = found, scored, x
         return Scored(found[0], scored[0], scored[1], scored[2])
 

@@ -243,7 +243,7 @@ class AdvisoryGeneration:
                 )
             )
         stored = [c for c in item.known.vibration if c in frame.samples]
-        if transition == "raise":
+        if transition != "clear":
             findings.points.waveforms.extend(waveform(frame, channel) for channel in stored)
             first = advisory.evidence.channel
             chosen = first if first in stored else (stored[0] if stored else "")

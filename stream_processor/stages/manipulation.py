@@ -21,8 +21,6 @@ SCHEMA = 1
 WINDOW = 60
 # A sample this many usual differences from its neighbours is a spike.
 SPIKE_REACH = 12.0
-# From this many samples on, the readings of a frame are averaged without their spikes.
-ROBUST_SAMPLES = 5
 # Per channel: last sample, its run so far, the two samples before, what the noise was learnt from,
 # and the noise.
 _LAST, _RUN, _EDGE, _NOISE = 0, 1, slice(2, 5), 5
@@ -75,12 +73,8 @@ class Manipulation:
     ) -> Observation:
         """Return the observation of the slow samples `first` to `last` of a frame."""
         quality = self._quality(known, samples)
-        offset = len(known.vibration)
-        means = {
-            name: _mean(samples.get(name), quality.spikes[offset + i] > 0)
-            for i, name in enumerate(known.slow)
-        }
-        shaft_hz = _shaft_hz(item.info, samples, known.vibration)
+        means = _readings(item.info, known, samples)
+        shaft_hz = _shaft_hz(item.info, means)
         values: dict[str, dict[str, float]] = {n: {"mean": mean} for n, mean in means.items()}
         for name in known.vibration:
             if name in samples:
@@ -183,30 +177,34 @@ def _parts(item: Frame, known: Catalogue) -> list[tuple[int, int, dict[str, Arra
     return [(i, i + 1, {n: part[i : i + 1] for n, part in whole.items()}) for i in range(rows)]
 
 
-def _shaft_hz(info: EquipmentInfo, samples: dict[str, Array], waveforms: tuple[str, ...]) -> float:
-    """Return the shaft frequency while the waveforms were taken, else the declared one.
+def _readings(info: EquipmentInfo, known: Catalogue, samples: dict[str, Array]) -> dict[str, float]:
+    """Return the mean of each slow channel while the waveforms were taken, NaN without samples.
 
-    A frame's waveform may be its first second of a minute in which the speed ran up: orders are
-    looked for at the speed of that second.
+    A frame's waveform may be its first second of a minute in which the machine ran up or unloaded:
+    it is compared with the speed and the load of that second, whatever the interval of frames.
     """
-    for name, part in samples.items():
-        channel = info.channels[name]
-        if channel.quantity != "speed":
+    seconds = max(
+        (
+            samples[w].size / info.channels[w].sample_rate_hz
+            for w in known.vibration
+            if w in samples
+        ),
+        default=np.inf,
+    )
+    found = {}
+    for name in known.slow:
+        part = samples.get(name)
+        if part is None:
+            found[name] = float("nan")
             continue
-        seconds = max(
-            (samples[w].size / info.channels[w].sample_rate_hz for w in waveforms if w in samples),
-            default=0.0,
-        )
-        speed = _mean(part[: max(1, round(seconds * channel.sample_rate_hz))], False)
-        if speed > 0.0:
-            return speed / 60.0
+        span = min(seconds * info.channels[name].sample_rate_hz, part.size)
+        found[name] = float(blocks.block_moments(part[: max(1, round(span))])[blocks.MEAN])
+    return found
+
+
+def _shaft_hz(info: EquipmentInfo, means: dict[str, float]) -> float:
+    """Return the measured shaft frequency, else the declared one."""
+    for name, mean in means.items():
+        if info.channels[name].quantity == "speed" and mean > 0.0:
+            return mean / 60.0
     return fact(info, "Nominal Speed")
-
-
-def _mean(samples: Array | None, spiky: bool) -> float:
-    """Return the mean of the readings that are numbers; their median where some are spikes."""
-    if samples is None:
-        return float("nan")
-    if spiky and samples.size >= ROBUST_SAMPLES:
-        return float(np.nanmedian(np.where(np.isfinite(samples), samples, np.nan)))
-    return float(blocks.block_moments(samples)[blocks.MEAN])

@@ -34,6 +34,10 @@ LEARNING_RATIO = 0.75
 MEMORY_FRAMES = 4000.0
 MEMORY_MS = 7 * 86_400_000.0
 MOST_MEMORY_FRAMES = 400_000.0
+# Observations at a new, shorter interval until the running means are trusted at it, and how much
+# shorter that is.
+PACE_FRAMES = 1000.0
+PACE_CHANGE = 4.0
 EDGE_GAIN = 0.25
 EDGE_MOST = 10.0
 
@@ -54,6 +58,7 @@ class StateDetection:
         self._edge = 0.0
         self._last_time_ms = 0
         self._interval_ms = 0.0
+        self._paced = PACE_FRAMES
         self._forest_usual = np.zeros(2)
 
     def _prepare(self, known: Catalogue) -> Baseline:
@@ -113,7 +118,9 @@ class StateDetection:
         targets[self._log & ~positive] = np.nan
         np.log(targets, out=targets, where=positive)
         tolerance = np.maximum(self._tolerance, self._relative * self._scale_of(baseline.level))
-        scored = baseline.score(item.drivers, targets, tolerance)
+        memory = self._memory(item.time_ms)
+        trust = min(self._paced / PACE_FRAMES, 1.0)
+        scored = baseline.score(item.drivers, targets, tolerance, trust)
         warm = baseline.seen >= WARM_UP_FRAMES
         ratio = np.where(warm, scored.smoothed / self._z_limit, 0.0)
         ratio = np.where(self._rises, np.maximum(ratio, 0.0), ratio)
@@ -127,16 +134,16 @@ class StateDetection:
         forest_ratio, point = self._forest_score(scored.score, int(warm.any()))
 
         observed = int(baseline.seen.max(initial=0.0))
-        suspicion = max(float(np.abs(ratio).max(initial=0.0)), self._edge)
-        learning = suspicion < LEARNING_RATIO and not any(f.ratio >= 1.0 for f in faults)
+        suspicion = float(np.abs(ratio).max(initial=0.0))
+        # The edge's score lies near its limit when all is well: only at the limit does it warn.
+        learning = suspicion < LEARNING_RATIO and self._edge < 1.0
+        learning = learning and not any(f.ratio >= 1.0 for f in faults)
         learning = learning or observed < WARM_UP_FRAMES
         if learning:
-            baseline.learn(targets, ratio, self._memory(item.time_ms))
+            baseline.learn(targets, ratio, memory)
             self._signal.learn(quality.present, quality.missing, quality.run, quality.spikes)
             if point is not None:
                 self._forest.learn_one(point)
-        else:
-            self._memory(item.time_ms)
         expected = targets - scored.residual
         side = np.where(ratio < 0, -1.0, 1.0)
         limit = expected + side * self._z_limit * scored.deviation
@@ -166,13 +173,18 @@ class StateDetection:
         return out
 
     def _memory(self, time_ms: int) -> float:
-        """Return the memory in frames for the interval at which frames come."""
-        interval = float(time_ms - self._last_time_ms)
-        if self._last_time_ms and interval > 0.0:
-            # A gap is no interval.
-            shorter = min(interval, 4.0 * self._interval_ms) if self._interval_ms else interval
-            self._interval_ms += 0.05 * (shorter - self._interval_ms) or interval
+        """Follow the interval at which observations come; return the memory in observations."""
+        interval = float(time_ms - self._last_time_ms) if self._last_time_ms else 0.0
         self._last_time_ms = time_ms
+        if interval > 0.0:
+            if self._interval_ms == 0.0:
+                self._interval_ms, self._paced = interval, PACE_FRAMES
+            elif interval < self._interval_ms / PACE_CHANGE:
+                # Faster than ever: what averages out from minute to minute need not do so from
+                # second to second. A longer interval is a gap, or known to be calmer.
+                self._interval_ms, self._paced = interval, 0.0
+            else:
+                self._paced = min(self._paced + 1.0, PACE_FRAMES)
         if self._interval_ms <= 0.0:
             return MEMORY_FRAMES
         return min(max(MEMORY_MS / self._interval_ms, MEMORY_FRAMES), MOST_MEMORY_FRAMES)
@@ -211,6 +223,7 @@ class StateDetection:
             "edge": self._edge,
             "last_time_ms": self._last_time_ms,
             "interval_ms": self._interval_ms,
+            "paced": self._paced,
         }
 
     @classmethod
@@ -233,6 +246,7 @@ class StateDetection:
         stage._edge = state["edge"]
         stage._last_time_ms = state["last_time_ms"]
         stage._interval_ms = state["interval_ms"]
+        stage._paced = state["paced"]
         return stage
 
 

@@ -14,7 +14,7 @@ from headrace.demo.machines import of_plant
 from headrace.demo.stores import fill
 from headrace.stack import Stack, running
 
-OPTIONS = {"scenario": "blocked-filter", "seed": 3, "speed": "max"}
+OPTIONS = {"scenario": "blocked-filter", "seed": 1, "speed": "max"}
 
 
 def wait(condition: Callable[[], bool], stack: Stack, seconds: float = 120) -> None:
