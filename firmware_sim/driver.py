@@ -43,6 +43,8 @@ class DriverOptions:
         growth_s: of the fault; None for the scenario's, or a minute when it is live.
         machines: tags to simulate; None for all.
         vibration_interval_s: seconds a block; None for the scenario's, or 1 when it is live.
+        plant_start_ms: what the plant's own clock says at the start of a live run; shifts, products
+            and weather follow it, so that a demo is the same at any hour. The wall clock when None.
     """
 
     scenario: str = "healthy"
@@ -56,11 +58,19 @@ class DriverOptions:
     growth_s: float | None = None
     machines: tuple[str, ...] | None = None
     vibration_interval_s: int | None = None
+    plant_start_ms: int | None = None
 
     def __post_init__(self) -> None:
         if self.scenario not in SCENARIOS:
             raise ValueError(f"scenario: no {self.scenario!r}; there are {', '.join(SCENARIOS)}")
-        for name in ("seed", "start_ms", "history_hours", "fault_delay_s", "growth_s"):
+        for name in (
+            "seed",
+            "start_ms",
+            "plant_start_ms",
+            "history_hours",
+            "fault_delay_s",
+            "growth_s",
+        ):
             value = getattr(self, name)
             if value is not None and not value >= 0:
                 raise ValueError(f"{name}: {value} is negative")
@@ -72,6 +82,8 @@ class DriverOptions:
             value = getattr(self, name)
             if value is not None and not 1 <= value <= SECONDS:
                 raise ValueError(f"{name}: {value} is not 1 to {SECONDS} seconds")
+        if self.plant_start_ms is not None and not self.live:
+            raise ValueError("plant_start: is for a live run; others have `start`")
 
     @property
     def live(self) -> bool:
@@ -108,6 +120,8 @@ class PlantDriver:
             scenario = replace(scenario, vibration_interval_s=options.vibration_interval_s)
         self._scenario = scenario
         self.blocks_yielded: Counter[str] = Counter()
+        # Event time less the plant's own time.
+        self._ahead_ms = 0
         start_ms = DEFAULT_START_MS if options.start_ms is None else options.start_ms
         self._plant = self._healthy(start_ms)
         # A live run knows its start, and with it the onset, once it runs; its machines are known.
@@ -144,7 +158,9 @@ class PlantDriver:
         options, interval_s = self._options, self._scenario.vibration_interval_s
         if options.live:
             start_ms = int(self._now()) * 1000
-            self._plant = self._healthy(start_ms)
+            if options.plant_start_ms is not None:
+                self._ahead_ms = start_ms - options.plant_start_ms
+            self._plant = self._healthy(start_ms - self._ahead_ms)
         else:
             start_ms = self._plant.start_ms + self._history_s() * 1000
         history_s = self._history_s()
@@ -152,8 +168,16 @@ class PlantDriver:
             yield await self._count(block)
 
         from_ms = max(start_ms, round(self._now() * 1000)) if options.live else start_ms
-        self._plant = self._plant.with_faults(self._scenario.faults(self._onset_ms(from_ms)))
-        self._labels = self._plant.labels()
+        onset_ms = self._onset_ms(from_ms)
+        self._plant = self._plant.with_faults(self._scenario.faults(onset_ms - self._ahead_ms))
+        self._labels = tuple(
+            replace(
+                label,
+                onset_ms=label.onset_ms + self._ahead_ms,
+                full_ms=label.full_ms + self._ahead_ms,
+            )
+            for label in self._plant.labels()
+        )
         # Pace counts from here, or of a live run from the start, so that event time is wall time.
         began = start_ms / 1000 if options.live else self._now()
         duration_s = self._duration_s()
@@ -175,7 +199,9 @@ class PlantDriver:
     async def _count(self, block: Block) -> Block:
         self.blocks_yielded[block.device] += 1
         await asyncio.sleep(0)  # making blocks is all computation: let the agent's other tasks run
-        return block
+        if not self._ahead_ms:
+            return block
+        return replace(block, start_time_ms=block.start_time_ms + self._ahead_ms)
 
     def _healthy(self, start_ms: int) -> Plant:
         history_ms = self._history_s() * 1000
@@ -202,13 +228,14 @@ class PlantDriver:
 def create(options: Mapping[str, Any]) -> PlantDriver:
     """Make a driver from the options of a gateway file.
 
-    Options are those of `DriverOptions`, but `speed` may be `"max"`, `start` (milliseconds since
-    the epoch, or RFC 3339 with an offset) stands for `start_ms`, and `machines` is a list.
+    Options are those of `DriverOptions`, but `speed` may be `"max"`, `start` and `plant_start`
+    (milliseconds since the epoch, or RFC 3339 with an offset) stand for those in `_ms`, and
+    `machines` is a list.
 
     Raises:
         ValueError: an option is unknown or wrong; the message names it.
     """
-    known = {f for f in DriverOptions.__dataclass_fields__ if f != "start_ms"} | {"start"}
+    known = {name.removesuffix("_ms") for name in DriverOptions.__dataclass_fields__}
     for name in options:
         if name not in known:
             raise ValueError(f"{name}: no such option; there are {', '.join(sorted(known))}")
@@ -221,8 +248,9 @@ def create(options: Mapping[str, Any]) -> PlantDriver:
     for name in ("seed", "history_interval_s", "vibration_interval_s"):
         if name in values and (type(values[name]) is not int):
             raise ValueError(f"{name}: {values[name]!r} is not a whole number")
-    if "start" in values:
-        values["start_ms"] = _time_ms(values.pop("start"))
+    for name in ("start", "plant_start"):
+        if name in values:
+            values[f"{name}_ms"] = _time_ms(name, values.pop(name))
     if "machines" in values:
         if isinstance(values["machines"], str):
             raise ValueError(f"machines: {values['machines']!r} is not a list of tags")
@@ -236,13 +264,13 @@ def _number(name: str, value: object) -> float:
     return float(value)
 
 
-def _time_ms(value: object) -> int:
+def _time_ms(name: str, value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     try:
         moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
     except ValueError as error:
-        raise ValueError(f"start: {value!r} is not a time such as 2026-01-05T06:00:00Z") from error
+        raise ValueError(f"{name}: {value!r} is not a time such as 2026-01-05T06:00:00Z") from error
     if moment.tzinfo is None:
-        raise ValueError(f"start: {value!r} has no offset; end it with Z for UTC")
+        raise ValueError(f"{name}: {value!r} has no offset; end it with Z for UTC")
     return int(moment.timestamp() * 1000)

@@ -16,6 +16,8 @@ from headrace.demo.stores import fill
 from headrace.stack import Stack, running
 
 HISTORY_HOURS = 4.0
+# The demo's plant is always in the middle of a Monday's early shift.
+PLANT_START = "2026-01-05T10:20:00Z"
 
 
 def say_new(stack: Stack, known: dict[str, str], say: Callable[[str], None]) -> None:
@@ -51,6 +53,7 @@ def run(
         "speed": 1,
         "history_hours": HISTORY_HOURS,
         "fault_delay_s": fault_delay_s,
+        "plant_start": PLANT_START,
     }
     say("starting broker, server and processor …")
     with running(data_dir, fixed_ports=True) as stack:

@@ -134,14 +134,12 @@ class AdvisoryGeneration:
         return faults[0]
 
     def _step_sensor(self, item: _Moment, findings: Findings, worst: SensorFault | None) -> None:
-        if (
-            worst is not None
-            and self._machine.raised
-            and worst.channel == self._machine.channel
-            and not self._sensor.raised
-        ):
-            # It is the finding that is open already: the machine's episode takes it over.
-            worst = None
+        if worst is not None and self._machine.raised and not self._sensor.raised:
+            # The finding that is open already takes it over, or explains it: a process in unrest
+            # is no fault of the sensor that shows it.
+            unrest = worst.mode == FailureMode.FAILURE_MODE_SENSOR_SPIKE
+            if unrest or worst.channel == self._machine.channel:
+                worst = None
         mode = self._sensor.mode if worst is None else worst.mode
         ratio = 0.0 if worst is None else worst.ratio
         transition = self._sensor.step(ratio, Severity.SEVERITY_MEDIUM, mode, True, item.time_ms)

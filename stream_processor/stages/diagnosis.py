@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stream_processor.stages.catalogue import is_duty
 from stream_processor.stages.items import Catalogue, Deviation, FeatureInfo
 from stream_processor.v1.alert_pb2 import FailureMode
 
@@ -19,14 +20,15 @@ from stream_processor.v1.alert_pb2 import FailureMode
 STRONGEST = 3.0
 # Evidence, in limits, under which the cause is not named.
 LEAST = 0.8
-# One channel is alone in its deviation when it is this many limits out, the readings of all other
-# slow channels and all vibration are no further out than these; further out than the most it is
-# taken at its word. What heats one thermometer of a machine warms the next.
+# One slow channel is alone in its deviation when it is this many limits out and no other is further
+# out than these; further out than the most it is taken at its word. What heats one thermometer of
+# a machine warms the next, so channels of the same quantity must be calmer still.
 LONE_LEAST = 0.7
 LONE_MOST = 5.0
-LONE_SLOW = 0.2
-LONE_VIBRATION = 0.6
-# Quantities that fail alone in a machine: a rising differential pressure is a filter.
+ALONE = 0.6
+ALONE_AMONG_ALIKE = 0.2
+# Quantities that fail alone in a machine: a rising differential pressure is a filter (and a rising
+# load duty a leak).
 TOLD_BY_ONE = frozenset({"differential_pressure"})
 
 
@@ -216,13 +218,16 @@ def lone_sensor(known: Catalogue, deviation: Deviation) -> Diagnosis | None:
         by_channel[feature.channel] = max(ratio, by_channel.get(feature.channel, 0.0))
     channel = max(by_channel, key=lambda name: by_channel[name])
     worst = by_channel.pop(channel)
-    if known.info.channels[channel].quantity in TOLD_BY_ONE:
+    declared = known.info.channels[channel]
+    if declared.quantity in TOLD_BY_ONE or is_duty(declared):
         return None
     if channel in known.vibration or not LONE_LEAST <= worst < LONE_MOST:
         return None
-    still = max((r for name, r in by_channel.items() if name in known.slow), default=0.0)
-    quiet = max((r for name, r in by_channel.items() if name in known.vibration), default=0.0)
-    if still > LONE_SLOW or quiet > LONE_VIBRATION or deviation.edge_ratio >= 1.0:
+    quantity = declared.quantity
+    if deviation.edge_ratio >= 1.0:
         return None
-    quantity = known.info.channels[channel].quantity
+    for other, ratio in by_channel.items():
+        alike = known.info.channels[other].quantity == quantity
+        if ratio > (ALONE_AMONG_ALIKE if alike else ALONE):
+            return None
     return Diagnosis(FailureMode.FAILURE_MODE_SENSOR_DRIFT, 0.6, frozenset({f"{quantity}:mean"}))

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -84,6 +85,21 @@ async def test_event_time_has_no_seam_between_history_and_live() -> None:
     # The last hour of history and the first live second are of one machine: no jump.
     temperature = np.concatenate([b.samples["Bearing Temperature"] for b in fan])
     assert np.abs(np.diff(temperature)).max() < 1.0
+
+
+async def test_a_live_plant_may_keep_its_own_time() -> None:
+    own = int(datetime(2026, 1, 5, 10, 20, tzinfo=UTC).timestamp() * 1000)
+    options = {"scenario": "unbalance", "history_hours": 0.5, "machines": ("F-201",)}
+    told = driver(FakeClock(), speed=1.0, plant_start_ms=own, **options)
+    plain = driver(speed=float("inf"), start_ms=own, vibration_interval_s=1, **options)
+
+    live, reference = await take(told, 44), await take(plain, 44)
+
+    shift = int(NOW) * 1000 - own
+    for block, other in zip(live, reference, strict=True):
+        assert block.start_time_ms == other.start_time_ms + shift
+        assert np.array_equal(block.samples["Vibration Axial"], other.samples["Vibration Axial"])
+    assert told.labels[0].onset_ms == round(NOW * 1000) + 15_000
 
 
 async def test_a_live_block_comes_when_its_second_is_over_and_late_ones_are_made_up() -> None:

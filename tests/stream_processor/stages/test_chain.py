@@ -66,18 +66,20 @@ def test_stages_restored_at_every_frame_say_the_same(new_chain, scenario_frames)
     assert largest < 20_000
 
 
-def test_the_raising_frame_stores_its_waveforms_once(new_chain, scenario_frames):
+def test_every_statement_stores_the_waveforms_it_refers_to(new_chain, scenario_frames):
     chain = new_chain()
-    stored = []
+    stored, samples = [], {}
     for frame in scenario_frames("bearing-wear", minutes=260):
         said = chain.feed(frame)
         stored += chain.last_points.waveforms
-        if said and said[0].state == AdvisoryState.ADVISORY_STATE_RAISED:
-            samples = frame.samples[said[0].evidence.channel]
+        for advisory in said:
+            samples[advisory.evidence.waveform_id] = frame.samples[advisory.evidence.channel]
+    assert chain.said
     assert {w.channel for w in stored} == {"Vibration Drive End", "Vibration Axial"}
-    assert len(stored) == 2
-    kept = next(w for w in stored if w.waveform_id == chain.said[0].evidence.waveform_id)
-    np.testing.assert_array_equal(np.frombuffer(kept.samples, "<f4"), samples.astype("<f4"))
+    assert len({w.waveform_id for w in stored}) == len(stored) == 2 * len(chain.said)
+    kept = {w.waveform_id: np.frombuffer(w.samples, "<f4") for w in stored}
+    for waveform_id, sent in samples.items():
+        np.testing.assert_array_equal(kept[waveform_id], sent.astype("<f4"))
 
 
 def test_points_hold_aggregates_features_and_health(new_chain, scenario_frames):
