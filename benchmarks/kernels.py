@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import bottleneck
 import numba
@@ -20,17 +20,18 @@ from stream_processor.kernels.rolling import rolling_into
 
 SAMPLES = 1_000_000
 WINDOWS = (64, 128, 256, 512, 1024, 2048, 4096)
-ROUNDS = 7
+ROUNDS = 15
 
 
-def nanoseconds(work: Callable[[], object], samples: int) -> float:
-    """Return the best time of several rounds, a sample."""
-    best = float("inf")
+def nanoseconds(works: Sequence[Callable[[], object]], samples: int) -> list[float]:
+    """Return the best time of each over several rounds, a sample; they take turns."""
+    best = [float("inf")] * len(works)
     for _ in range(ROUNDS):
-        began = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - began)
-    return best / samples * 1e9
+        for i, work in enumerate(works):
+            began = time.perf_counter()
+            work()
+            best[i] = min(best[i], time.perf_counter() - began)
+    return [seconds / samples * 1e9 for seconds in best]
 
 
 def main() -> None:
@@ -50,7 +51,7 @@ def main() -> None:
             bottleneck.move_min(x, window, 1)
             bottleneck.move_max(x, window, 1)
 
-        ours, theirs = nanoseconds(fused, SAMPLES), nanoseconds(peer, SAMPLES)
+        ours, theirs = nanoseconds((fused, peer), SAMPLES)
         table.add_row(str(window), f"{ours:.1f}", f"{theirs:.1f}", f"{theirs / ours:.1f}")
     versions = f"numba {numba.__version__}, bottleneck {bottleneck.__version__}"
     print(f"{platform.machine()}, Python {platform.python_version()}, {versions}")
@@ -75,8 +76,8 @@ def main() -> None:
 
         return loop
 
-    ours = nanoseconds(repeat(lambda: block_moments(block)), many * block.size)
-    theirs = nanoseconds(repeat(moments), many * block.size)
+    works = (repeat(lambda: block_moments(block)), repeat(moments))
+    ours, theirs = nanoseconds(works, many * block.size)
     print(f"moments of a block: {ours:.2f} ns a sample, numpy {theirs:.2f}, x{theirs / ours:.1f}")
 
 

@@ -16,8 +16,8 @@ from headrace.demo.stores import fill
 from headrace.stack import Stack, running
 
 HISTORY_HOURS = 4.0
-# The demo's plant is always in the middle of a Monday's early shift.
-PLANT_START = "2026-01-05T10:20:00Z"
+# The demo's plant is always late in a Monday's early shift, with no change ahead.
+PLANT_START = "2026-01-05T12:50:00Z"
 
 
 def say_new(stack: Stack, known: dict[str, str], say: Callable[[str], None]) -> None:

@@ -27,15 +27,15 @@ _CANCELLATION = 1e-4
 
 @njit(cache=True, nogil=True)
 def _backwards(data: Array, start: int, window: int, centre: float, back: Array) -> None:
-    """Fill `back` (4, window + 1) with the running sums and extremes from the segment's end."""
+    """Fill `back` (window + 1, 4) with the running sums and extremes from the segment's end."""
     s = 0.0
     q = 0.0
     low = np.inf
     high = -np.inf
-    back[0, window] = 0.0
-    back[1, window] = 0.0
-    back[2, window] = np.inf
-    back[3, window] = -np.inf
+    back[window, 0] = 0.0
+    back[window, 1] = 0.0
+    back[window, 2] = np.inf
+    back[window, 3] = -np.inf
     for at in range(window - 1, -1, -1):
         v = data[start + at]
         c = v - centre
@@ -43,10 +43,10 @@ def _backwards(data: Array, start: int, window: int, centre: float, back: Array)
         q += c * c
         low = v if v < low else low
         high = v if v > high else high
-        back[0, at] = s
-        back[1, at] = q
-        back[2, at] = low
-        back[3, at] = high
+        back[at, 0] = s
+        back[at, 1] = q
+        back[at, 2] = low
+        back[at, 3] = high
 
 
 @njit(cache=True, nogil=True)
@@ -64,7 +64,8 @@ def _segment_fast(
     low = np.inf
     high = -np.inf
     share = 1.0 / window
-    good = True
+    lost = 0
+    out[4, :length] = window
     for i in range(length):
         v = data[start + i]
         c = v - centre
@@ -72,19 +73,18 @@ def _segment_fast(
         q += c * c
         low = v if v < low else low
         high = v if v > high else high
-        total = back[0, i + 1] + s
-        square = back[1, i + 1] + q
+        total = back[i + 1, 0] + s
+        square = back[i + 1, 1] + q
         mean = total * share
         spread = square - total * mean
-        good = good and spread >= _CANCELLATION * square
+        lost += 0 if spread >= _CANCELLATION * square else 1
         out[0, i] = centre + mean
         out[1, i] = spread * share
-        a = back[2, i + 1]
+        a = back[i + 1, 2]
         out[2, i] = a if a < low else low
-        a = back[3, i + 1]
+        a = back[i + 1, 3]
         out[3, i] = a if a > high else high
-        out[4, i] = window
-    return good
+    return lost == 0
 
 
 @njit(cache=True, nogil=True)
@@ -162,6 +162,7 @@ def rolling_into(data: Array, window: int, out: Array) -> None:
     the `window` samples that end with each new one.
     """
     scratch = np.empty((5, window + 1))
+    back = np.empty((window + 1, 4))
     before_finite = True
     centre = 0.0
     for i in range(window):
@@ -178,8 +179,8 @@ def rolling_into(data: Array, window: int, out: Array) -> None:
         part = out[:, start - window : start - window + length]
         done = False
         if finite and before_finite and np.isfinite(centre):
-            _backwards(data, start - window, window, centre, scratch)
-            done = _segment_fast(data, start, window, length, centre, scratch, part)
+            _backwards(data, start - window, window, centre, back)
+            done = _segment_fast(data, start, window, length, centre, back, part)
         if not done:
             _segment_exact(data, start, window, length, scratch, part)
         centre = part[0, length - 1]

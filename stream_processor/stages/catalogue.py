@@ -14,11 +14,12 @@ DRIVER_QUANTITIES = ("speed", "flow", "power", "current", "pressure", "different
 MAX_DRIVERS = 5
 
 # A vibration amplitude is taken to vary by no less than this share, a temperature by this many
-# kelvin, any other slow quantity by this share of its usual value.
+# kelvin and load duty by this many points (the air around a machine and what the plant asks of it
+# are seldom measured), any other slow quantity by this share of its usual value.
 AMPLITUDE_TOLERANCE = 0.08
-TEMPERATURE_TOLERANCE = 2.5
+TEMPERATURE_TOLERANCE = 3.5
+DUTY_TOLERANCE = 4.0
 SLOW_TOLERANCE = 0.01
-NOISE_TOLERANCE = 0.25
 
 # Shaft orders whose lines are features; `half_x` sums the half orders, `harmonics` the high ones.
 LINES = {"1x": 1.0, "2x": 2.0, "3x": 3.0}
@@ -88,21 +89,22 @@ def _slow_features(channel: ChannelInfo) -> list[FeatureInfo]:
     if channel.quantity == "speed":
         # How fast a machine turns is asked of it.
         return []
+    tolerance, relative = 0.0, SLOW_TOLERANCE
     if channel.quantity == "temperature":
-        mean = FeatureInfo(
-            channel.name, "mean", channel.unit, channel.quantity, "linear", TEMPERATURE_TOLERANCE
-        )
-    else:
-        mean = FeatureInfo(
-            channel.name,
-            "mean",
-            channel.unit,
-            channel.quantity,
-            "linear",
-            relative_tolerance=SLOW_TOLERANCE,
-            # A machine that has less to do is not worse for it.
-            rises_only=is_duty(channel),
-        )
+        tolerance, relative = TEMPERATURE_TOLERANCE, 0.0
+    elif is_duty(channel):
+        tolerance, relative = DUTY_TOLERANCE, 0.0
+    mean = FeatureInfo(
+        channel.name,
+        "mean",
+        channel.unit,
+        channel.quantity,
+        "linear",
+        tolerance,
+        relative,
+        # A machine that has less to do is not worse for it.
+        rises_only=is_duty(channel),
+    )
     return [mean]
 
 

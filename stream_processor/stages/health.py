@@ -16,9 +16,8 @@ DECAY = 0.25
 # Share of the new severity a frame: a rise is believed sooner than a fall.
 RISE_GAIN = 0.5
 FALL_GAIN = 0.1
-# The edge's model and the forest confirm more than they accuse.
+# The edge's model confirms more than it accuses.
 EDGE_WEIGHT = 0.6
-FOREST_WEIGHT = 0.0
 
 
 def health_of(severity: float) -> float:
@@ -31,16 +30,14 @@ def health_of(severity: float) -> float:
 
 
 def severity_of(known: Catalogue, deviation: Deviation) -> float:
-    """Return the severity of an observation: the worst deviation, edge and forest weighed.
+    """Return the severity of an observation: the worst deviation, or the edge's score, weighed.
 
     Features of channels that are themselves faulty do not count against the machine.
     """
     faulty = {f.channel for f in deviation.sensor_faults if f.ratio >= 1.0}
     if not faulty:
         worst = float(np.abs(deviation.ratio).max(initial=0.0))
-        return max(
-            worst, EDGE_WEIGHT * deviation.edge_ratio, FOREST_WEIGHT * deviation.forest_ratio
-        )
+        return max(worst, EDGE_WEIGHT * deviation.edge_ratio)
     ratios = np.abs(deviation.ratio).tolist()
     return max(
         (r for f, r in zip(known.features, ratios, strict=True) if f.channel not in faulty),

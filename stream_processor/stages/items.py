@@ -56,6 +56,11 @@ class Catalogue:
     vibration: tuple[str, ...]
 
     @property
+    def watched_slow(self) -> tuple[str, ...]:
+        """Slow channels whose readings are features, in the order of the features."""
+        return tuple(f.channel for f in self.features if f.name == "mean")
+
+    @property
     def channels(self) -> tuple[str, ...]:
         """All channels, vibration first."""
         return self.vibration + self.slow
@@ -119,7 +124,7 @@ class Deviation:
 
     `expected` and `limit` are in the feature's unit, the limit on the side of the deviation;
     `score` is in standard deviations, signed; `ratio` is the smoothed score over its limit,
-    signed: 1 is the limit. `drift_ratio` has one value a slow channel.
+    signed: 1 is the limit. `drift_ratio` has one value a watched slow channel.
     """
 
     observation: Observation

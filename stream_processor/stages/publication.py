@@ -82,6 +82,10 @@ def _add_series(points: Points, outlook: Outlook) -> None:
             if feature.name == "mean":
                 continue
             _add(points, feature.series, feature.unit, times, table[:, j].tolist())
+    deviations = outlook.assessment.detections.deviations
+    for i, channel in enumerate(known.watched_slow):
+        _add(points, f"{channel}/drift", "1", times, [float(d.drift_ratio[i]) for d in deviations])
+    _add(points, "combination", "1", times, [d.forest_ratio for d in deviations])
     conditions = outlook.assessment.conditions
     _add(points, "score", "1", times, [c.severity for c in conditions])
     _add(points, "health", "1", times, [c.health for c in conditions])
