@@ -12,15 +12,17 @@ import numpy as np
 from edge_agent.drivers.base import Block, Channel, Device
 
 START_MS = 1_767_250_800_000  # 2026-01-01 07:00 UTC
-SAMPLES = 60
+SAMPLES = 5
+WARM_UP_RATE_HZ = 150.0
 STEP = 25.0
 
 
 class Fleet:
-    """`machines` temperatures at 1 Hz in blocks of a minute, around 50 degC with a spread of 0.5.
+    """`machines` temperatures at 1 Hz in blocks of five seconds, 50 degC with a spread of 0.5.
 
-    The first `warm_up` rounds come as fast as the flow takes them, the others at `rate_hz` blocks a
-    second. From then on one more machine steps up by 25 K every `rounds_apart` rounds.
+    The first `warm_up` rounds come at `WARM_UP_RATE_HZ` blocks a second, the others at `rate_hz`,
+    so that no backlog is measured. From then on one more machine steps up by 25 K every
+    `rounds_apart` rounds.
     """
 
     def __init__(self, machines: int, warm_up: int, rate_hz: float, rounds_apart: int) -> None:
@@ -51,9 +53,9 @@ class Fleet:
         due = 0.0
         for round_ in range(self.rounds):
             for n in range(self.machines):
-                if round_ >= self.warm_up:
-                    due = max(due, time.monotonic()) + 1 / self.rate_hz
-                    await asyncio.sleep(max(0.0, due - time.monotonic()))
+                rate_hz = self.rate_hz if round_ >= self.warm_up else WARM_UP_RATE_HZ
+                due = max(due, time.monotonic()) + 1 / rate_hz
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
                 stepped = round_ >= self.warm_up + n * self.rounds_apart
                 samples = self._random.normal(50.0 + STEP * stepped, 0.5, SAMPLES)
                 yield Block(

@@ -60,7 +60,7 @@ def run(machines: int, warm_up: int, rate_hz: float) -> None:
         )
         agent = stack.start_agent(configuration, until_drained=True)
         token = stack.supervisor.environment["HEADRACE_API_TOKEN"]
-        delays = watch(stack, token, machines, patience_s=60)
+        delays = watch(stack, token, machines, patience_s=180)
         agent.stop()
     print(f"sample to ticket over gRPC: {describe()}")
     print(
