@@ -52,6 +52,7 @@ format:  ## rewrite to the house style
 lock: install  ## solve requirements anew
 	$(BIN)/uv pip compile pyproject.toml --extra edge --extra cloud --extra dev --universal --generate-hashes --no-header --python-version 3.11 -o requirements/dev.lock
 	$(BIN)/uv pip compile pyproject.toml --extra edge --extra train --universal --generate-hashes --no-header --python-version 3.11 -o requirements/train.lock
+	$(BIN)/uv pip compile pyproject.toml --extra edge-legacy --generate-hashes --no-header --python-version 3.11 -o requirements/edge-legacy.lock
 
 bench: install  ## ratios against peers, in one run
 	$(BIN)/python -m benchmarks

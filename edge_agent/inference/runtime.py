@@ -66,6 +66,11 @@ class Int8Model:
         # The first invocation shows whether the runtime really works with this numpy.
         self(np.zeros(self.width, np.float32))
 
+    @property
+    def output_step(self) -> float:
+        """What one step of the int8 output is worth."""
+        return float(self._output_scale)
+
     def __call__(self, values: Vector) -> Vector:
         """Return the model's answer to `values`, both float32 of shape (width,)."""
         quantised = np.rint(values / self._input_scale) + self._input_zero
