@@ -9,6 +9,7 @@ confirmation otherwise. What a sink counted is its state, so that counts stay ri
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
@@ -43,9 +44,9 @@ class ConfirmedPartition(StatefulSinkPartition[Item, dict[str, Any]], Generic[It
         self._unconfirmed: list[Future[str | None]] = []
         counters.put(part, self._counts)
 
+    @abstractmethod
     def send(self, values: list[Item]) -> Sequence[Future[str | None]]:
         """Start writing `values`; a future may end with the name of what to count."""
-        raise NotImplementedError
 
     def write_batch(self, values: list[Item]) -> None:
         """Write values, waiting only when too many are unconfirmed."""

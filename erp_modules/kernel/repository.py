@@ -105,6 +105,22 @@ class Repository(Generic[R]):
         statement = self.select(*where).order_by(*((self.model.id,) if order_by is None else order))
         return self.session.scalars(statement).all()
 
+    def count_up(self, counters: type[Any], site: str, name: str) -> int:
+        """Return the next value of a counter of `site`, from 1, without gaps.
+
+        `counters` is the module's table of counters: rows with `site`, `name` and `value`. The row
+        stays locked to the end of the transaction, so that a number is given once.
+        """
+        counter = self.session.scalars(
+            select(counters).where(counters.site == site, counters.name == name).with_for_update()
+        ).first()
+        if counter is None:
+            counter = counters(site=site, name=name, value=0)
+            self.session.add(counter)
+        counter.value += 1
+        self.session.flush()
+        return int(counter.value)
+
     def count(self, *where: ColumnElement[bool]) -> int:
         """Return how many rows fulfil every condition."""
         statement = select(func.count()).select_from(self.model).where(*where)

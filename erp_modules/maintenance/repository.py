@@ -180,17 +180,7 @@ class TicketRepository(Repository[TicketRow]):
 
     def next_number(self, site: str) -> str:
         """Return the next readable number of `site`, such as `WO-000017`."""
-        counter = self.session.scalars(
-            select(CounterRow)
-            .where(CounterRow.site == site, CounterRow.name == "ticket")
-            .with_for_update()
-        ).first()
-        if counter is None:
-            counter = CounterRow(site=site, name="ticket", value=0)
-            self.session.add(counter)
-        counter.value += 1
-        self.session.flush()
-        return f"WO-{counter.value:06d}"
+        return f"WO-{self.count_up(CounterRow, site, 'ticket'):06d}"
 
 
 class TicketCommentRepository(Repository[TicketCommentRow]):

@@ -275,17 +275,7 @@ class RequisitionRepository(Repository[RequisitionRow]):
 
     def next_number(self, site: str) -> str:
         """Return the next readable number of `site`, such as `PR-000004`."""
-        counter = self.session.scalars(
-            select(CounterRow)
-            .where(CounterRow.site == site, CounterRow.name == "requisition")
-            .with_for_update()
-        ).first()
-        if counter is None:
-            counter = CounterRow(site=site, name="requisition", value=0)
-            self.session.add(counter)
-        counter.value += 1
-        self.session.flush()
-        return f"PR-{counter.value:06d}"
+        return f"PR-{self.count_up(CounterRow, site, 'requisition'):06d}"
 
 
 class VendorRepository(Repository[VendorRow]):

@@ -70,10 +70,12 @@ def wait_until_processed(
         )
     sent = agent_counts(agent)["sent"]
     counters = stack.counters()
+    processed = int(counters.get("processed", 0))
     return verdict.Blocks(
         sent=sent,
-        processed=int(counters.get("processed", 0)),
-        lost=int(counters.get("lost", 0)) + max(0, sent - int(counters.get("processed", 0))),
+        processed=processed,
+        # What the processor gave up on is among what it did not process.
+        lost=max(int(counters.get("lost", 0)), sent - processed),
         duplicated=int(counters.get("duplicated", 0)),
     )
 
