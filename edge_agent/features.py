@@ -13,6 +13,7 @@ import numpy.typing as npt
 from edge_agent.drivers.base import Block, Channel, Device
 
 Vector = npt.NDArray[np.float64]
+Spectrum = npt.NDArray[np.complex128]
 
 # Edges of the band energies as shares of the Nyquist frequency, an octave each.
 BANDS: Final = tuple(2.0**-k for k in range(7, -1, -1))
@@ -105,7 +106,7 @@ def vibration_features(samples: Vector, rate_hz: float) -> Vector:
             float(np.ptp(present)),
             np.log(velocity_rms(power, frequency) + _TINY),
             *np.log(bands + _TINY),
-            *np.log(envelope_energies(centred, rate_hz) + _TINY),
+            *np.log(envelope_energies(amplitude, present.size, rate_hz) + _TINY),
         ]
     )
 
@@ -119,25 +120,26 @@ def velocity_rms(power: Vector, frequency: npt.NDArray[np.floating]) -> float:
     return float(1000.0 * np.sqrt(np.sum(power[band] / (2 * np.pi * frequency[band]) ** 2)))
 
 
-def envelope_energies(centred: Vector, rate_hz: float) -> Vector:
+def envelope_energies(amplitude: Spectrum, size: int, rate_hz: float) -> Vector:
     """Return the mean squares of the squared envelope's spectrum in `ENVELOPE_BANDS_HZ`.
 
-    The envelope is that of the upper half of the band, where bearings ring (Randall and Antoni,
-    "Rolling element bearing diagnostics", 2011), relative to its own mean.
+    `amplitude` is the transform of `size` real samples, (size // 2 + 1,). The envelope is that of
+    the upper half of the band, where bearings ring (Randall and Antoni, "Rolling element bearing
+    diagnostics", 2011), relative to its own mean. It is computed at the lowest rate that holds it:
+    moved to zero, the band is as wide as a quarter of the sample rate, and its square twice that.
     """
-    size = centred.size
-    spectrum = np.fft.fft(centred)
-    analytic = np.zeros(size, complex)
     low, high = size // 4, size // 2
-    analytic[low:high] = 2.0 * spectrum[low:high]
-    envelope = np.abs(np.fft.ifft(analytic)) ** 2
+    count = 2 * (high - low)
+    band = np.zeros(count, complex)
+    band[: high - low] = 2.0 * amplitude[low:high]
+    envelope = np.abs(np.fft.ifft(band)) ** 2 * (count / size) ** 2
     mean = envelope.mean()
     if mean < _TINY:
         return np.zeros(len(ENVELOPE_BANDS_HZ))
     line = np.fft.rfft(envelope / mean - 1.0)
-    power = (line.real**2 + line.imag**2) * (2.0 / size**2)
-    frequency = np.fft.rfftfreq(size, 1.0 / rate_hz)
-    return np.array([power[(frequency >= a) & (frequency < b)].sum() for a, b in ENVELOPE_BANDS_HZ])
+    power = (line.real**2 + line.imag**2) * (2.0 / count**2)
+    edges = np.searchsorted(np.arange(line.size) * (rate_hz / size), ENVELOPE_BANDS_HZ)
+    return np.array([power[first:last].sum() for first, last in edges])
 
 
 def slow_features(samples: Vector, rate_hz: float) -> Vector:

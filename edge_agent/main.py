@@ -9,33 +9,57 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import structlog
 
 from edge_agent import logs, settings
-from edge_agent.drivers.plugin import PluginError
-from edge_agent.drivers.recording import RecordingError
+from edge_agent.cancellation import end
+from edge_agent.drivers import OptionsError
+from edge_agent.fleet.service import Fleet
+from edge_agent.inference.model_store import ModelStore
 from edge_agent.node import EdgeNode
 from edge_agent.source import DriverError
 from edge_agent.sparkplug.topics import TopicNameError
-from edge_agent.spool import SpoolError
+from edge_agent.store.spool import SpoolError
+from edge_agent.updates import configuration
+from edge_agent.updates.configuration import Effective
+from edge_agent.updates.store import Store
 
 log = structlog.get_logger(__name__)
 
 
-async def run(configuration: settings.Settings, until_drained: bool) -> tuple[dict[str, int], bool]:
-    """Run a node until it is drained or told to stop; return its counts, and whether it was told.
+# The supervisor is to start the agent again at once (EX_TEMPFAIL of sysexits.h).
+RESTART: Final = 75
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended: its counts, whether it was told to, and whether it wants another start."""
+
+    counts: dict[str, int]
+    stopped: bool = False
+    restart: bool = False
+
+
+async def run(effective: Effective, gateway: Path, until_drained: bool) -> Ended:
+    """Run a node and its part in the fleet until it is drained or told to stop.
 
     Raises:
-        PluginError, RecordingError, TopicNameError, SettingsError, SpoolError: it cannot start.
+        OptionsError, TopicNameError, SettingsError, SpoolError: it cannot start.
         DriverError: a driver ended abnormally.
         sqlite3.DatabaseError: the spool was damaged while in use.
     """
-    node = EdgeNode(configuration)
+    given = effective.settings
+    table = given.gateway.updates
+    models = ModelStore(Store(configuration.folder_of(given)) if table.server else None, table)
+    node = EdgeNode(given, models.scorer_for)
+    models.refresh()
     task = asyncio.create_task(node.run(until_drained))
     loop = asyncio.get_running_loop()
-    stopped = False
+    stopped = restarts = False
 
     def stop(number: int) -> None:
         nonlocal stopped
@@ -44,13 +68,34 @@ async def run(configuration: settings.Settings, until_drained: bool) -> tuple[di
         loop.remove_signal_handler(number)
         task.cancel()
 
+    def restart(reason: str) -> None:
+        nonlocal restarts
+        restarts = True
+        log.info("restart", reason=reason)
+        task.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
+    service = Fleet(effective, gateway, node, models, restart)
+    node.obey(service.commands)
+    fleet = asyncio.create_task(service.run())
+    fleet.add_done_callback(_tell_of_failure)
     try:
         await task
     except asyncio.CancelledError:
         log.info("stopped", **node.counts())
-    return node.counts(), stopped
+    finally:
+        await end(fleet, again_s=5.0)
+        models.close()
+    if effective.on_trial:
+        configuration.forgive(Store(configuration.folder_of(given)), table.configuration)
+    return Ended(node.counts(), stopped, restarts)
+
+
+def _tell_of_failure(fleet: asyncio.Task[None]) -> None:
+    """Say why the fleet's tasks ended; the readings go on without them."""
+    if not fleet.cancelled() and (error := fleet.exception()) is not None:
+        log.error("fleet failed", reason=str(error), exc_info=error)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,25 +109,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     logs.configure()
+    effective = None
     try:
-        configuration = settings.read(given.gateway)
-        log.info("start", **configuration.shown())
-        counts, stopped = asyncio.run(run(configuration, given.until_drained))
+        effective = configuration.effective(given.gateway)
+        log.info("start", **effective.settings.shown())
+        ended = asyncio.run(run(effective, given.gateway, given.until_drained))
     except (
         settings.SettingsError,
-        PluginError,
-        RecordingError,
+        OptionsError,
         SpoolError,
         TopicNameError,
     ) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 (for a person, not the log)
+        if effective is not None and effective.on_trial:
+            name = effective.settings.gateway.updates.configuration
+            configuration.drop(Store(configuration.folder_of(effective.settings)), name, str(error))
+            return RESTART
         return 2
     except (DriverError, sqlite3.DatabaseError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 (for a person, not the log)
         return 1
+    if ended.restart:
+        return RESTART
     if given.until_drained:
-        print(json.dumps(counts), flush=True)  # noqa: T201 (the result)
-        if stopped and counts["depth"]:
+        print(json.dumps(ended.counts), flush=True)  # noqa: T201 (the result)
+        if ended.stopped and ended.counts["depth"]:
             print("error: stopped before it was drained", file=sys.stderr)  # noqa: T201
             return 1
     return 0

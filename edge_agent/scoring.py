@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
-from edge_agent.drivers.base import Block, Device
+from edge_agent.drivers.base import Block, Device, Driver, Lost
+from edge_agent.drivers.stage import DriverStage
 from edge_agent.windows import Window
 
 
@@ -47,3 +50,27 @@ def scorer_for(device: Device) -> Scorer | None:
 
     scorer = inference.scorer_for(device)
     return None if scorer is None else WindowScorer(device, scorer)
+
+
+ScorerFor = Callable[[Device], Scorer | None]
+
+
+class ScoredDriver(DriverStage):
+    """Scores every block of a driver, before any other stage leaves something out of it."""
+
+    def __init__(self, inner: Driver, scorer_for: ScorerFor = scorer_for) -> None:
+        """Give each device of `inner` what `scorer_for` has for it."""
+        super().__init__(inner)
+        found = {device.tag: scorer_for(device) for device in inner.devices()}
+        self.scorers: Mapping[str, Scorer] = {
+            tag: scorer for tag, scorer in found.items() if scorer is not None
+        }
+
+    async def blocks(self) -> AsyncIterator[Block | Lost]:
+        """Yield the blocks with their scores."""
+        async for item in self.inner.blocks():
+            scorer = self.scorers.get(item.device)
+            if scorer is not None and isinstance(item, Block):
+                yield replace(item, score=scorer.score(item))
+            else:
+                yield item

@@ -1,4 +1,4 @@
-"""From a driver's blocks to batches: scored, numbered, encoded."""
+"""From a driver's blocks to the node: checked, paced, and told of when their device is lost."""
 
 from __future__ import annotations
 
@@ -6,37 +6,27 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-from edge_agent.drivers import plugin
-from edge_agent.drivers.base import Block, Device, Driver
-from edge_agent.drivers.recording import RecordingDriver
-from edge_agent.scoring import Scorer, scorer_for
-from edge_agent.settings import DriverSettings, SettingsError
+from edge_agent.drivers.base import Block, Device, Driver, Lost
+from edge_agent.features import is_waveform
+from edge_agent.scoring import Scorer
+from edge_agent.settings import SettingsError
 from edge_agent.sparkplug.payloads import MAX_CHANNELS, DeviceCodec
 from edge_agent.sparkplug.topics import check_name
 
 Emit = Callable[["BoundDevice", Block, float | None], None]
+# A device that went away with the reason, or is back with none.
+Tell = Callable[["BoundDevice", str | None], Awaitable[None]]
 
 
 class DriverError(RuntimeError):
     """A driver ended abnormally, or yielded what it never declared."""
 
 
-def open_driver(settings: DriverSettings) -> Driver:
-    """Return the driver of a `[[drivers]]` table.
-
-    Raises:
-        PluginError, RecordingError: it cannot be made; the message names the option.
-    """
-    if settings.kind == "plugin":
-        return plugin.load(settings.factory, settings.options)
-    return RecordingDriver.from_options(settings.options)
-
-
 class BoundDevice:
     """A device with its codec and its model."""
 
-    def __init__(self, device: Device, index: int) -> None:
-        """Bind a device that a topic can name.
+    def __init__(self, device: Device, index: int, scorer: Scorer | None = None) -> None:
+        """Bind a device that a topic can name to what scores its blocks.
 
         Raises:
             TopicNameError: none can.
@@ -52,8 +42,13 @@ class BoundDevice:
             twice = next(name for name in names if names.count(name) > 1)
             raise SettingsError(f"{device.tag}: two channels have the name {twice!r}")
         self.device = device
-        self.scorer: Scorer | None = scorer_for(device)
-        self.codec = DeviceCodec(device, index, self.scorer.model if self.scorer else "")
+        self._waveforms = {channel.name for channel in device.channels if is_waveform(channel)}
+        self.scorer = scorer
+        self.codec = DeviceCodec(device, index, scorer.model if scorer else "")
+
+    def has_waveform(self, block: Block) -> bool:
+        """Return whether a block of this device has samples of a waveform."""
+        return not self._waveforms.isdisjoint(block.samples)
 
     @property
     def can_wait(self) -> bool:
@@ -84,40 +79,53 @@ async def pump(
     pace: Pace,
     room: Callable[[], Awaitable[None]],
     emit: Emit,
+    tell: Tell,
 ) -> None:
-    """Take every block of a driver, score it and hand it on; wait for room where the source can.
+    """Take every block of a driver and hand it on with its score; wait for room where it can.
+
+    `tell` hears of a device that is lost, and of its return before its next block goes on.
 
     Raises:
         DriverError: the driver raised, or yielded a device or channel that it never declared.
     """
     blocks = driver.blocks()
+    away: set[str] = set()
     try:
         while (block := await _next(blocks)) is not None:
             bound = _declared(block, devices)
+            if isinstance(block, Lost):
+                if block.device not in away:
+                    away.add(block.device)
+                    await tell(bound, block.reason)
+                continue
+            if block.device in away:
+                away.discard(block.device)
+                await tell(bound, None)
             await pace.wait()
             if bound.can_wait:
                 await room()
-            emit(bound, block, bound.scorer.score(block) if bound.scorer else None)
+            emit(bound, block, block.score)
             # A source that never waits must not keep the session from its work.
             await asyncio.sleep(0)
     finally:
         await driver.close()
 
 
-async def _next(blocks: AsyncIterator[Block]) -> Block | None:
+async def _next(blocks: AsyncIterator[Block | Lost]) -> Block | Lost | None:
     try:
         return await anext(blocks, None)
     except Exception as error:
         raise DriverError(f"{type(error).__name__}: {error}") from error
 
 
-def _declared(block: Block, devices: Mapping[str, BoundDevice]) -> BoundDevice:
+def _declared(block: Block | Lost, devices: Mapping[str, BoundDevice]) -> BoundDevice:
     bound = devices.get(block.device)
     if bound is None:
         raise DriverError(
             f"a block of {block.device!r} came, but the devices are {', '.join(devices)}"
         )
-    unknown = set(block.samples) - {channel.name for channel in bound.device.channels}
+    samples = block.samples if isinstance(block, Block) else ()
+    unknown = set(samples) - {channel.name for channel in bound.device.channels}
     if unknown:
         raise DriverError(f"{block.device}: no channel {min(unknown)!r} was declared")
     return bound

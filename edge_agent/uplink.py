@@ -1,4 +1,4 @@
-"""The Sparkplug session: births, data in the spool's order, acknowledgements and commands."""
+"""The Sparkplug session: births and deaths, data in the spool's order, what the cloud says."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import aiomqtt
@@ -14,17 +15,35 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from edge_agent.cancellation import end
-from edge_agent.outgoing import Outgoing
+from edge_agent.commands import Commands
+from edge_agent.fleet.tls import TlsError, context_of
 from edge_agent.settings import Settings
 from edge_agent.sparkplug import payloads
-from edge_agent.sparkplug.topics import acknowledgement_topic, topic
-from edge_agent.spool import Batch
+from edge_agent.sparkplug.commands import read_command
+from edge_agent.sparkplug.lost import node_lost
+from edge_agent.sparkplug.state import PrimaryHost
+from edge_agent.sparkplug.topics import (
+    acknowledgement_topic,
+    outcome_topic,
+    state_topic,
+    topic,
+)
+from edge_agent.store.database import MAX_NUMBER
+from edge_agent.store.outgoing import Outgoing
+from edge_agent.store.ranges import Range, merged, without
+from edge_agent.store.spool import Batch, Hole
 from edge_agent.v1 import acknowledgement_pb2
 
 log = structlog.get_logger(__name__)
 
 # Publishes awaited at once; the broker acknowledges each.
-WINDOW: Final = 32
+WINDOW: Final = 256
+# Of their payloads, so that a slow line has them within the broker's time to reply.
+WINDOW_BYTES: Final = 1 << 18
+# Of them, on their way at once.
+IN_FLIGHT: Final = 32
+# Seconds in the spool after which a batch is of the past, and the drain's rate holds.
+LATE_S: Final = 10
 MAX_BACKOFF_S: Final = 15.0
 # A broker that syncs every message to a busy disk may take its time.
 REPLY_TIMEOUT_S: Final = 30.0
@@ -44,6 +63,10 @@ def backoff_s(attempt: int) -> float:
     return random.uniform(0, min(MAX_BACKOFF_S, 0.25 * 2 ** min(attempt, 10)))
 
 
+def _is_late(entry: Batch | Hole) -> bool:
+    return isinstance(entry, Hole) or entry.waited_s >= LATE_S
+
+
 class Uplink:
     """The edge node as the broker sees it."""
 
@@ -53,18 +76,36 @@ class Uplink:
         outgoing: Outgoing,
         codecs: Mapping[str, payloads.DeviceCodec],
         health: Callable[[], Mapping[str, float]],
+        commands: Commands,
+        declared: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Prepare a node with a codec for each device tag; nothing touches the network yet."""
+        """Prepare a node with a codec for each device tag; nothing touches the network yet.
+
+        `declared` hears of each birth of a device before it goes out.
+        """
         self._settings, self._outgoing = settings, outgoing
-        self._codecs, self._health = codecs, health
+        self._codecs, self._health, self._commands = codecs, health, commands
+        self._declared = declared
+        commands.say = partial(self.say, outcome_topic(settings.site, settings.edge_node))
+        commands.wrote = self._show_written
+        self._qos = settings.gateway.sparkplug.qos
+        self._host = PrimaryHost(settings.gateway.sparkplug.primary_host_id)
+        # Devices that their drivers do not reach.
+        self._away: set[str] = set()
         # Batches published more than once since the start.
         self.resent = 0
+        # Times that the births went out.
+        self.births = 0
         self._client: aiomqtt.Client | None = None
+        # Set when the session is to end and another to begin, such as with a new certificate.
+        self._anew = asyncio.Event()
         # Held by whoever publishes, so that `seq` counts in the order of the wire.
         self._wire = asyncio.Lock()
         self._sequence = 0
         # Batches up to here were handed to a broker before; a second time they are historical.
         self._published = (outgoing.boot_epoch, 0)
+        # Set when there are more of them.
+        self._advanced = asyncio.Event()
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -82,13 +123,14 @@ class Uplink:
                     will=aiomqtt.Will(self._topic("NDEATH"), death, qos=1),
                     clean_session=True,
                     timeout=REPLY_TIMEOUT_S,
-                    max_inflight_messages=WINDOW,
+                    max_inflight_messages=IN_FLIGHT,
+                    tls_context=context_of(settings.gateway.broker),
                 ) as client:
                     # A window of publishes awaited at once is what we do, not a sign of trouble.
                     client.pending_calls_threshold = 2 * WINDOW
                     attempt = 0
                     await self._session(client, bd_seq)
-            except aiomqtt.MqttError as error:
+            except (aiomqtt.MqttError, TlsError) as error:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
                     # The farewell failed; whoever asked us to end still wants us to.
@@ -98,43 +140,102 @@ class Uplink:
                 log.warning("broker lost", reason=str(error), retry_in_s=round(pause, 2))
                 await asyncio.sleep(pause)
 
-    async def bury(self, tags: Iterable[str]) -> None:
-        """Publish the deaths of devices, when there is a session; else their births do not come."""
+    @property
+    def born(self) -> bool:
+        """Whether there is a session, with its births out."""
+        return self._client is not None
+
+    def reconnect(self) -> None:
+        """End the session politely and begin another."""
+        self._anew.set()
+
+    async def say(self, topic: str, payload: bytes) -> bool:
+        """Publish what is no part of Sparkplug; say whether the broker took it."""
         if self._client is None:
-            return
+            return False
+        try:
+            await self._client.publish(topic, payload, qos=1)
+        except aiomqtt.MqttError:
+            return False
+        return True
+
+    async def bury(self, tags: Iterable[str]) -> None:
+        """Publish the deaths of devices, now or after the births of the next session."""
+        tags = list(tags)
+        self._away.update(tags)
+        with contextlib.suppress(TimeoutError):
+            # What they said last comes before.
+            async with asyncio.timeout(FAREWELL_TIMEOUT_S):
+                await self._catch_up()
+        await self._tell("DDEATH", tags)
+
+    async def revive(self, tags: Iterable[str]) -> None:
+        """Publish the births of devices that are back."""
+        tags = list(tags)
+        self._away.difference_update(tags)
+        await self._tell("DBIRTH", tags)
+
+    async def declare(self, tags: Iterable[str]) -> None:
+        """Publish the births of devices, which changed, but of those that are away."""
+        await self._tell("DBIRTH", tags)
+
+    async def _show_written(self, tag: str, name: str) -> None:
+        """Let hosts see what a point was set to; a channel's own data shows it."""
+        if name not in self._codecs[tag].names.values():
+            await self.declare([tag])
+
+    async def _catch_up(self) -> None:
+        """Wait until all that was numbered before this was published, or there is no session."""
+        target = (self._outgoing.boot_epoch, self._outgoing.numbered)
+        while self._client is not None and self._published < target:
+            self._advanced.clear()
+            await self._advanced.wait()
+
+    async def _tell(self, kind: str, tags: Iterable[str]) -> None:
+        """Publish births or deaths of devices, when there is a session; else it begins so."""
         with contextlib.suppress(aiomqtt.MqttError):
             async with self._wire:
                 for tag in tags:
-                    payload = payloads.device_death(now_ms()).SerializeToString()
-                    await self._client.publish(
-                        self._topic("DDEATH", tag),
-                        self._sequenced(payload),
-                        qos=1,
-                        timeout=FAREWELL_TIMEOUT_S,
-                    )
+                    if self._client is None:
+                        return
+                    # What became of it while the wire was another's comes by itself.
+                    if (tag in self._away) == (kind == "DDEATH"):
+                        await self._say_of(self._client, kind, tag, FAREWELL_TIMEOUT_S)
+
+    async def _say_of(
+        self, client: aiomqtt.Client, kind: str, tag: str, timeout_s: float | None = None
+    ) -> None:
+        if kind == "DBIRTH":
+            self._declared(tag)
+            points = self._commands.writes.points(tag)
+            payload = self._codecs[tag].birth(now_ms(), points)
+        else:
+            payload = payloads.device_death(now_ms())
+        content = self._sequenced(payload.SerializeToString())
+        await client.publish(self._topic(kind, tag), content, self._qos, timeout=timeout_s)
 
     def _topic(self, kind: str, device: str | None = None) -> str:
         return topic(self._settings.site, kind, self._settings.edge_node, device)
 
     async def _session(self, client: aiomqtt.Client, bd_seq: int) -> None:
-        settings = self._settings
-        await client.subscribe(acknowledgement_topic(settings.site, settings.edge_node), qos=1)
-        await client.subscribe(self._topic("NCMD"), qos=1)
-        await self._birth(client, bd_seq)
-        self._client = client
+        self._anew.clear()
+        self._host.begin()
+        await self._subscribe(client)
         tasks = {
-            asyncio.create_task(self._publish(client)),
             asyncio.create_task(self._listen(client, bd_seq)),
+            asyncio.create_task(self._speak(client, bd_seq)),
+            asyncio.create_task(self._anew.wait()),
         }
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            self._client = None
+            born, self._client = self.born, None
+            self._advanced.set()
             await end(*tasks, again_s=0.1)
             current = asyncio.current_task()
-            if current is not None and current.cancelling():
+            if born and (self._anew.is_set() or (current is not None and current.cancelling())):
                 # Leaving on purpose: the broker does not send the will then.
                 with contextlib.suppress(aiomqtt.MqttError):
                     await client.publish(
@@ -144,17 +245,49 @@ class Uplink:
                         timeout=FAREWELL_TIMEOUT_S,
                     )
 
+    async def _subscribe(self, client: aiomqtt.Client) -> None:
+        settings = self._settings
+        if self._host.host_id:
+            await client.subscribe(state_topic(self._host.host_id), qos=1)
+        await client.subscribe(acknowledgement_topic(settings.site, settings.edge_node), qos=1)
+        await client.subscribe(self._topic("NCMD"), qos=1)
+        for device in self._commands.writes.devices:
+            await client.subscribe(self._topic("DCMD", device), qos=1)
+
+    async def _speak(self, client: aiomqtt.Client, bd_seq: int) -> None:
+        """Publish births, once the host that the node waits for is there, then what the spool has.
+
+        Until then the spool grows.
+        """
+        if not self._host.online.is_set():
+            log.info("waiting for the primary host", host_id=self._host.host_id)
+        await self._host.online.wait()
+        await self._birth(client, bd_seq)
+        self._client = client
+        await self._commands.flush()
+        await self._publish(client)
+
     async def _birth(self, client: aiomqtt.Client, bd_seq: int) -> None:
         async with self._wire:
             first_batch = await self._outgoing.first_batch()
             birth = payloads.node_birth(
-                now_ms(), bd_seq, self._outgoing.boot_epoch, first_batch, self._health()
+                now_ms(),
+                bd_seq,
+                self._outgoing.boot_epoch,
+                first_batch,
+                self._health(),
+                self._commands.controls,
+                await self._outgoing.earlier(),
             )
             self._sequence = 0
-            await client.publish(self._topic("NBIRTH"), birth.SerializeToString(), qos=1)
-            for tag, codec in self._codecs.items():
-                payload = self._sequenced(codec.birth(now_ms()).SerializeToString())
-                await client.publish(self._topic("DBIRTH", tag), payload, qos=1)
+            await client.publish(self._topic("NBIRTH"), birth.SerializeToString(), self._qos)
+            for tag in self._codecs:
+                await self._say_of(client, "DBIRTH", tag)
+            # Their spooled data needs the birth; that they are away is the newer news.
+            for tag in self._codecs:
+                if tag in self._away:
+                    await self._say_of(client, "DDEATH", tag)
+        self.births += 1
         log.info("born", devices=len(self._codecs), boot_epoch=self._outgoing.boot_epoch)
 
     def _sequenced(self, payload: bytes) -> bytes:
@@ -165,39 +298,78 @@ class Uplink:
         """Publish what is in the spool, in order, then wait for more."""
         # What the broker took but the cloud has not acknowledged goes again: the log drops twins.
         cursor = (0, 0)
+        rate = self._settings.gateway.spool.drain_rate
+        # Batches published in a tenth of a second, so that the rate does not hang on the line.
+        step = max(1, int(rate / 10)) if rate else WINDOW
         while True:
             self._outgoing.stored.clear()
-            batches = await self._outgoing.after(cursor, WINDOW)
-            if batches:
-                await self._publish_all(client, batches)
-                cursor = batches[-1].key
-            else:
+            entries = await self._outgoing.after(cursor, step, WINDOW_BYTES)
+            if not entries:
                 await self._outgoing.stored.wait()
+                continue
+            began = time.monotonic()
+            await self._publish_all(client, entries)
+            cursor = entries[-1].key
+            if rate and _is_late(entries[0]):
+                await asyncio.sleep(began + len(entries) / rate - time.monotonic())
 
-    async def _publish_all(self, client: aiomqtt.Client, batches: list[Batch]) -> None:
+    async def _publish_all(self, client: aiomqtt.Client, entries: Sequence[Batch | Hole]) -> None:
         async with self._wire:
             publishes = []
-            for batch in batches:
-                again = batch.key <= self._published
-                self.resent += again
-                payload = payloads.historical(batch.payload) if again else batch.payload
-                publishes.append(client.publish(batch.topic, self._sequenced(payload), qos=1))
+            for where, payload in self._messages(entries):
+                publishes.append(client.publish(where, self._sequenced(payload), self._qos))
             # From here on the broker may have them, whatever becomes of the connection.
-            self._published = max(self._published, batches[-1].key)
+            self._published = max(self._published, entries[-1].key)
+            self._advanced.set()
             for outcome in await asyncio.gather(*publishes, return_exceptions=True):
                 if outcome is not None:
                     raise outcome
 
+    def _messages(self, entries: Sequence[Batch | Hole]) -> Iterator[tuple[str, bytes]]:
+        """Yield topic and payload of each batch, and of what tells all holes of a boot at once."""
+        holes: dict[int, list[tuple[int, int]]] = {}
+        for entry in entries:
+            if isinstance(entry, Hole):
+                holes.setdefault(entry.boot_epoch, []).append((entry.first, entry.last))
+        for entry in entries:
+            if isinstance(entry, Batch):
+                again = entry.key <= self._published
+                self.resent += again
+                late = again or _is_late(entry)
+                payload = payloads.historical(entry.payload) if late else entry.payload
+                yield entry.topic, payload
+            elif entry.boot_epoch in holes:
+                lost = node_lost(now_ms(), entry.boot_epoch, holes.pop(entry.boot_epoch))
+                yield self._topic("NDATA"), lost.SerializeToString()
+
     async def _listen(self, client: aiomqtt.Client, bd_seq: int) -> None:
         acknowledgements = acknowledgement_topic(self._settings.site, self._settings.edge_node)
+        state = state_topic(self._host.host_id)
         async for message in client.messages:
-            payload = message.payload
+            payload, where = message.payload, message.topic.value
             if not isinstance(payload, bytes):
                 continue
-            if message.topic.value == acknowledgements:
+            if where == acknowledgements:
                 await self._acknowledge(payload)
+            elif where == state:
+                self._hear_of_host(payload)
             else:
-                await self._command(client, payload, bd_seq)
+                device = where.removeprefix(self._topic("DCMD")).removeprefix("/")
+                device = "" if where == self._topic("NCMD") else device
+                await self._command(client, device, payload, bd_seq, message.retain)
+
+    def _hear_of_host(self, payload: bytes) -> None:
+        """Begin anew when the primary host went away."""
+        try:
+            is_news = self._host.take(payload)
+        except payloads.PayloadError as error:
+            log.warning("state of the primary host cannot be read", reason=str(error))
+            return
+        if not is_news:
+            log.warning("state of the primary host is older than the one before")
+        elif self.born and not self._host.online.is_set():
+            log.warning("primary host is offline", host_id=self._host.host_id)
+            self._anew.set()
 
     async def _acknowledge(self, payload: bytes) -> None:
         try:
@@ -213,28 +385,42 @@ class Uplink:
                 sequence=said.sequence,
             )
             return
-        await self._outgoing.acknowledge(said.boot_epoch, said.sequence)
+        self._outgoing.acknowledge(said.boot_epoch, said.sequence)
 
-    async def _command(self, client: aiomqtt.Client, payload: bytes, bd_seq: int) -> None:
+    async def _command(
+        self, client: aiomqtt.Client, device: str, payload: bytes, bd_seq: int, retained: bool
+    ) -> None:
+        codec = self._codecs.get(device)
         try:
-            command = payloads.read_command(payload)
+            command = read_command(payload, codec.names if codec else None)
         except payloads.PayloadError as error:
-            log.warning("command refused", reason=str(error))
+            log.warning("command refused", reason=str(error), device=device)
             return
-        if command.rebirth:
-            await self._birth(client, bd_seq)
-        if command.resend:
-            await self._resend(client, *command.resend)
+        # Before the births there is nothing to do again.
+        if self.born and not device:
+            if command.rebirth and not self._commands.knows(command):
+                await self._birth(client, bd_seq)
+            if command.resend:
+                await self._resend(client, *command.resend)
+        self._commands.take(device, command, retained)
 
     async def _resend(self, client: aiomqtt.Client, boot_epoch: int, first: int, last: int) -> None:
-        """Publish again what is still here; what was not published yet comes by itself."""
-        found = 0
-        while batches := [
-            b
-            for b in await self._outgoing.range(boot_epoch, first, last, WINDOW)
-            if b.key <= self._published
-        ]:
+        """Publish again what is still here, and say what is not.
+
+        What was not published yet comes by itself.
+        """
+        epoch, published = self._published
+        last = min(last, published if boot_epoch == epoch else MAX_NUMBER)
+        if boot_epoch > epoch or not 1 <= first <= last:
+            log.info("resend of what was never published", boot_epoch=boot_epoch, first=first)
+            return
+        there: list[Range] = []
+        start = first
+        while batches := await self._outgoing.range(boot_epoch, start, last, WINDOW, WINDOW_BYTES):
             await self._publish_all(client, batches)
-            found += len(batches)
-            first = batches[-1].number + 1
-        log.info("resend", boot_epoch=boot_epoch, last=last, found=found)
+            there = merged([*there, *((b.number, b.number) for b in batches)])
+            start = batches[-1].number + 1
+        lost = [Hole(boot_epoch, *span) for span in without((first, last), there)]
+        for place in range(0, len(lost), WINDOW):
+            await self._publish_all(client, lost[place : place + WINDOW])
+        log.info("resend", boot_epoch=boot_epoch, first=first, last=last, holes=len(lost))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -32,20 +34,23 @@ class AutoencoderScorer:
     """The anomaly score of one device's blocks; 1.0 is the alarm limit."""
 
     def __init__(self, device: Device, model: Int8Model, card: ModelCard) -> None:
-        """Bind a model to a device.
+        """Bind a model to a device; channels that the model does not know are left out.
 
         Raises:
             ModelError: the device does not have the features that the model was trained on.
         """
-        names = list(feature_names(device))
+        wanted = dict.fromkeys(name.rpartition("/")[0] for name in card.features)
+        channels = {channel.name: channel for channel in device.channels}
+        known = replace(device, channels=tuple(channels[n] for n in wanted if n in channels))
+        names = list(feature_names(known))
         if names != card.features or model.width != len(names):
             unknown = sorted(set(names) ^ set(card.features))
             raise ModelError(
                 f"{device.tag}: model {card.label} was trained on other features"
-                + (f": {', '.join(unknown[:5])}" if unknown else " or another order of them")
+                + (f": {', '.join(unknown[:5])}" if unknown else "")
             )
         self.model = card.label
-        self._device, self._int8, self._card = device, model, card
+        self._device, self._int8, self._card = known, model, card
 
     def score(self, block: Block) -> float | None:
         """Return the score of a block, None when it lacks half of the features or more."""

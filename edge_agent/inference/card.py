@@ -44,7 +44,7 @@ class ModelCard:
         """
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (TypeError, json.JSONDecodeError) as error:
+        except (TypeError, json.JSONDecodeError, RecursionError) as error:
             raise ValueError(f"{path}: not a model card: {error}") from error
 
     def write(self, path: Path) -> None:

@@ -19,23 +19,23 @@ class ModelError(ValueError):
     """The file is no model of ours: unreadable, or not int8 in and out."""
 
 
-def interpreter_class() -> Any:
-    """Return the interpreter of `ai-edge-litert`, else of `tflite-runtime` (32-bit gateways).
+def runtime() -> Any:
+    """Return the module of `ai-edge-litert`, else of `tflite-runtime` (32-bit gateways).
 
     Raises:
         RuntimeMissingError: neither is installed.
     """
     try:
-        from ai_edge_litert.interpreter import Interpreter
+        from ai_edge_litert import interpreter
     except ImportError:
         try:
-            from tflite_runtime.interpreter import Interpreter
+            from tflite_runtime import interpreter
         except ImportError as error:
             raise RuntimeMissingError(
                 "no TFLite runtime: install headrace[edge], or headrace[edge-legacy] on a 32-bit "
                 "gateway"
             ) from error
-    return Interpreter
+    return interpreter
 
 
 class Int8Model:
@@ -49,7 +49,14 @@ class Int8Model:
             ModelError: the file is not a full-integer model with one input and one output.
         """
         try:
-            self._interpreter = interpreter_class()(model_path=str(path), num_threads=1)
+            tflite = runtime()
+            # TFLite's own kernels: their bytes are the same in both runtimes, so that a score means
+            # the same on every gateway. The default delegate is 3 µs faster and rounds otherwise.
+            self._interpreter = tflite.Interpreter(
+                model_path=str(path),
+                num_threads=1,
+                experimental_op_resolver_type=tflite.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            )
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{path}: not a TFLite model: {error}") from error
@@ -65,11 +72,6 @@ class Int8Model:
         self.width = int(inputs[0]["shape"][-1])
         # The first invocation shows whether the runtime really works with this numpy.
         self(np.zeros(self.width, np.float32))
-
-    @property
-    def output_step(self) -> float:
-        """What one step of the int8 output is worth."""
-        return float(self._output_scale)
 
     def __call__(self, values: Vector) -> Vector:
         """Return the model's answer to `values`, both float32 of shape (width,)."""

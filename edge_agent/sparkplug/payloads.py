@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
 from edge_agent.drivers.base import Block, Device, Fact
+from edge_agent.sparkplug.metrics import encode
 from edge_agent.v1 import sparkplug_b_pb2 as pb
 
 BOOT_EPOCH: Final = "Headrace/Boot Epoch"
 BATCH: Final = "Headrace/Batch"
 FIRST_BATCH: Final = "Headrace/First Batch"
+EARLIER: Final = "Headrace/Earlier Boots"
+LOST: Final = "Headrace/Lost"
 BD_SEQ: Final = "bdSeq"
 REBIRTH: Final = "Node Control/Rebirth"
 RESEND: Final = "Node Control/Resend"
+QUALITY: Final = "Quality"
 SCORE: Final = "Edge/Score"
 MODEL: Final = "Edge/Model"
+CAPTURE: Final = "Edge/Capture"
 
 # Aliases are unique within an edge node: the node's own first, then a range for each device.
 _ALIAS_SCORE: Final = 3
+_ALIAS_CAPTURE: Final = 4
 _ALIAS_NODE: Final = 10
 _ALIASES_A_DEVICE: Final = 1000
 _ALIAS_CHANNEL: Final = 10
@@ -32,15 +38,20 @@ Payload = pb.Payload
 
 
 class PayloadError(ValueError):
-    """The bytes are no Sparkplug payload, or a command is not one of ours."""
+    """The bytes are no Sparkplug payload, or not what its topic promises."""
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """What an NCMD asks for: a rebirth, or batches of a boot epoch from `first` to `last`."""
+class WritablePoint:
+    """What a device takes values by; without a channel of the name it is a metric of its own."""
 
-    rebirth: bool = False
-    resend: tuple[int, int, int] | None = None
+    name: str
+    datatype: int
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    # As last written.
+    value: float | bool | str | None = None
 
 
 def _uint64(metric: pb.Metric, value: int) -> None:
@@ -68,21 +79,43 @@ def _fact(metric: pb.Metric, value: Fact) -> None:
         _double(metric, value)
 
 
-def _property(properties: pb.PropertySet, key: str, value: str | float) -> None:
+def _property(properties: pb.PropertySet, key: str, value: str | float | bool) -> None:
     properties.keys.append(key)
     entry = properties.values.add()
     if isinstance(value, str):
         entry.type = pb.DATA_TYPE_STRING
         entry.string_value = value
+    elif isinstance(value, bool):
+        entry.type = pb.DATA_TYPE_BOOLEAN
+        entry.boolean_value = value
     else:
         entry.type = pb.DATA_TYPE_DOUBLE
         entry.double_value = value
 
 
+def _quality(properties: pb.PropertySet, quality: int) -> None:
+    # A signed 32-bit integer (Sparkplug 3.0, 6.4.15).
+    properties.keys.append(QUALITY)
+    properties.values.add(type=pb.DATA_TYPE_INT32, int_value=quality)
+
+
+def _limits(properties: pb.PropertySet, point: WritablePoint) -> None:
+    _property(properties, "writable", True)
+    for key, limit in (("minimum", point.minimum), ("maximum", point.maximum)):
+        if limit is not None:
+            _property(properties, key, float(limit))
+
+
+def _bd_seq(payload: pb.Payload, number: int, now_ms: int) -> None:
+    payload.metrics.add(
+        name=BD_SEQ, timestamp=now_ms, datatype=pb.DATA_TYPE_INT64, long_value=number
+    )
+
+
 def _batch_metrics(payload: pb.Payload, now_ms: int, boot_epoch: int, batch: int) -> None:
     # By name: whoever reads them may not have seen the birth of that boot epoch.
     for name, value in ((BOOT_EPOCH, boot_epoch), (BATCH, batch)):
-        _uint64(payload.metrics.add(name=name, timestamp=now_ms), value)
+        payload.metrics.add(name=name, timestamp=now_ms, long_value=value)
 
 
 def node_birth(
@@ -91,24 +124,43 @@ def node_birth(
     boot_epoch: int,
     first_batch: int,
     node_metrics: Mapping[str, float],
+    controls: Mapping[str, int] = MappingProxyType({}),
+    earlier: Sequence[tuple[int, int, int]] = (),
 ) -> pb.Payload:
-    """Return the NBIRTH: sequence 0, the death's number, controls, and the agent's own metrics."""
+    """Return the NBIRTH: sequence 0, the death's number, controls, and the agent's own metrics.
+
+    `controls` are what else an NCMD may set, with their datatypes; `earlier` are boot epoch, first
+    and last batch of each earlier boot that is still to come.
+    """
     payload = pb.Payload(timestamp=now_ms, seq=0)
-    _uint64(payload.metrics.add(name=BD_SEQ, timestamp=now_ms), bd_seq)
+    _bd_seq(payload, bd_seq, now_ms)
     rebirth = payload.metrics.add(name=REBIRTH, timestamp=now_ms, datatype=pb.DATA_TYPE_BOOLEAN)
     rebirth.boolean_value = False
+    arrays = dict.fromkeys((RESEND, LOST), pb.DATA_TYPE_UINT64_ARRAY)
+    for name, datatype in {**arrays, **controls}.items():
+        control = payload.metrics.add(name=name, timestamp=now_ms, datatype=datatype)
+        if datatype == pb.DATA_TYPE_BOOLEAN:
+            control.boolean_value = False
+        else:
+            control.is_null = True
     # Declares the two that every batch carries, and where its batches begin.
-    _batch_metrics(payload, now_ms, boot_epoch, first_batch)
-    _uint64(payload.metrics.add(name=FIRST_BATCH, timestamp=now_ms), first_batch)
-    for place, (name, number) in enumerate(node_metrics.items()):
-        _double(payload.metrics.add(name=name, alias=_ALIAS_NODE + place, timestamp=now_ms), number)
+    for name, number in (
+        (BOOT_EPOCH, boot_epoch),
+        (BATCH, first_batch),
+        (FIRST_BATCH, first_batch),
+    ):
+        _uint64(payload.metrics.add(name=name, timestamp=now_ms), number)
+    boots = payload.metrics.add(name=EARLIER, timestamp=now_ms, datatype=pb.DATA_TYPE_UINT64_ARRAY)
+    boots.bytes_value = np.array(earlier, "<u8").tobytes()
+    for place, (name, value) in enumerate(node_metrics.items()):
+        _double(payload.metrics.add(name=name, alias=_ALIAS_NODE + place, timestamp=now_ms), value)
     return payload
 
 
 def node_death(bd_seq: int, now_ms: int) -> pb.Payload:
     """Return the NDEATH, which has no sequence (Sparkplug 3.0, 6.4.25)."""
     payload = pb.Payload(timestamp=now_ms)
-    _uint64(payload.metrics.add(name=BD_SEQ, timestamp=now_ms), bd_seq)
+    _bd_seq(payload, bd_seq, now_ms)
     return payload
 
 
@@ -119,7 +171,7 @@ def node_data(
     payload = pb.Payload(timestamp=now_ms)
     _batch_metrics(payload, now_ms, boot_epoch, batch)
     for place, number in enumerate(node_metrics.values()):
-        _double(payload.metrics.add(alias=_ALIAS_NODE + place, timestamp=now_ms), number)
+        payload.metrics.add(alias=_ALIAS_NODE + place, timestamp=now_ms, double_value=number)
     return payload
 
 
@@ -133,14 +185,20 @@ class DeviceCodec:
 
     def __init__(self, device: Device, index: int, model: str = "") -> None:
         self.device = device
-        self._model = model
+        # What the next birth says.
+        self.model = model
         self._base = (index + 1) * _ALIASES_A_DEVICE
         self._aliases = {
             channel.name: self._base + _ALIAS_CHANNEL + place
             for place, channel in enumerate(device.channels)
         }
 
-    def birth(self, now_ms: int) -> pb.Payload:
+    @property
+    def names(self) -> dict[int, str]:
+        """What its aliases stand for."""
+        return {alias: name for name, alias in self._aliases.items()}
+
+    def birth(self, now_ms: int, writable: Sequence[WritablePoint] = ()) -> pb.Payload:
         """Return the DBIRTH: every metric with name, alias, type and properties."""
         payload = pb.Payload(timestamp=now_ms)
         device = self.device
@@ -153,7 +211,7 @@ class DeviceCodec:
         }
         for name, value in facts.items():
             _fact(payload.metrics.add(name=f"Equipment/{name}", timestamp=now_ms), value)
-        _string(payload.metrics.add(name=MODEL, timestamp=now_ms), self._model)
+        _string(payload.metrics.add(name=MODEL, timestamp=now_ms), self.model)
         for name in (BOOT_EPOCH, BATCH):
             payload.metrics.add(
                 name=name, timestamp=now_ms, datatype=pb.DATA_TYPE_UINT64, is_null=True
@@ -165,6 +223,14 @@ class DeviceCodec:
             datatype=pb.DATA_TYPE_DOUBLE,
             is_null=True,
         )
+        payload.metrics.add(
+            name=CAPTURE,
+            alias=self._base + _ALIAS_CAPTURE,
+            timestamp=now_ms,
+            datatype=pb.DATA_TYPE_STRING,
+            is_null=True,
+        )
+        points = {point.name: point for point in writable}
         for channel in device.channels:
             metric = payload.metrics.add(
                 name=channel.name,
@@ -178,6 +244,13 @@ class DeviceCodec:
             _property(metric.properties, "quantity", channel.quantity)
             if channel.location:
                 _property(metric.properties, "location", channel.location)
+            if point := points.pop(channel.name, None):
+                _limits(metric.properties, point)
+        for point in points.values():
+            metric = payload.metrics.add(name=point.name, timestamp=now_ms)
+            encode(metric, point.datatype, point.value)
+            _property(metric.properties, "engUnit", point.unit)
+            _limits(metric.properties, point)
         return payload
 
     def data(
@@ -185,19 +258,30 @@ class DeviceCodec:
     ) -> pb.Payload:
         """Return the DDATA of a block; samples travel as float32."""
         payload = pb.Payload(timestamp=now_ms)
-        _batch_metrics(payload, now_ms, boot_epoch, batch)
-        for name, samples in block.samples.items():
-            payload.metrics.add(
-                alias=self._aliases[name],
-                timestamp=block.start_time_ms,
-                datatype=pb.DATA_TYPE_FLOAT_ARRAY,
-                bytes_value=np.ascontiguousarray(samples, "<f4").tobytes(),
-            )
+        start = block.start_time_ms
+        # Metrics of a message are in the order of their times (Sparkplug 3.0, 5.16).
+        _batch_metrics(payload, start, boot_epoch, batch)
+        # The birth says the datatypes.
         if score is not None:
-            metric = payload.metrics.add(
-                alias=self._base + _ALIAS_SCORE, timestamp=block.start_time_ms
+            payload.metrics.add(
+                alias=self._base + _ALIAS_SCORE, timestamp=start, double_value=score
             )
-            _double(metric, score)
+        if block.capture:
+            payload.metrics.add(
+                alias=self._base + _ALIAS_CAPTURE, timestamp=start, string_value=block.capture
+            )
+        offsets = block.offsets_ms
+        for name in sorted(block.samples, key=lambda n: offsets.get(n, 0)):
+            metric = payload.metrics.add(
+                alias=self._aliases[name],
+                timestamp=start + offsets.get(name, 0),
+                bytes_value=np.ascontiguousarray(block.samples[name], "<f4").tobytes(),
+            )
+            if name in block.quality:
+                _quality(metric.properties, block.quality[name])
+        if block.late:
+            for metric in payload.metrics:
+                metric.is_historical = True
         return payload
 
 
@@ -212,27 +296,3 @@ def historical(payload: bytes) -> bytes:
 def with_sequence(payload: bytes, sequence: int) -> bytes:
     """Return a payload with Sparkplug's `seq`; concatenation is protobuf's way to set a field."""
     return payload + pb.Payload(seq=sequence).SerializeToString()
-
-
-def read_command(payload: bytes) -> Command:
-    """Read an NCMD.
-
-    Raises:
-        PayloadError: it cannot be decoded, or its resend is not three numbers.
-    """
-    try:
-        metrics: Iterable[pb.Metric] = pb.Payload.FromString(payload).metrics
-    except DecodeError as error:
-        raise PayloadError(f"not a Sparkplug payload: {error}") from error
-    rebirth, resend = False, None
-    for metric in metrics:
-        if metric.name == REBIRTH:
-            rebirth = metric.boolean_value
-        elif metric.name == RESEND:
-            if len(metric.bytes_value) % 8:
-                raise PayloadError(f"{RESEND}: {len(metric.bytes_value)} bytes are no UInt64Array")
-            numbers = np.frombuffer(metric.bytes_value, "<u8")
-            if len(numbers) != 3:
-                raise PayloadError(f"{RESEND}: {len(numbers)} numbers, not epoch, first and last")
-            resend = (int(numbers[0]), int(numbers[1]), int(numbers[2]))
-    return Command(rebirth, resend)

@@ -35,3 +35,13 @@ def topic(site: str, kind: str, edge_node: str, device: str | None = None) -> st
 def acknowledgement_topic(site: str, edge_node: str) -> str:
     """Return the topic on which the cloud acknowledges (docs/contracts.md)."""
     return f"headrace/ack/{site}/{edge_node}"
+
+
+def outcome_topic(site: str, edge_node: str) -> str:
+    """Return the topic on which an agent answers commands (docs/contracts.md)."""
+    return f"headrace/outcome/{site}/{edge_node}"
+
+
+def state_topic(host_id: str) -> str:
+    """Return the topic on which a host application says whether it is online."""
+    return f"{NAMESPACE}/STATE/{host_id}"

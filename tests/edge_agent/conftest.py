@@ -197,7 +197,13 @@ class Agents:
     running: list[Agent] = field(default_factory=list)
 
     def start(
-        self, *arguments: str, pace_hz: float = 0.0, lines: str = "", **options: Any
+        self,
+        *arguments: str,
+        pace_hz: float = 0.0,
+        lines: str = "",
+        tables: str = "",
+        factory: str = "counting_driver:create",
+        **options: Any,
     ) -> Agent:
         file = gateway.write(
             self.folder / "gateway.toml",
@@ -205,10 +211,11 @@ class Agents:
             NODE,
             "plugin",
             options,
-            factory="counting_driver:create",
+            factory=factory,
             pace_hz=pace_hz,
         )
-        file.write_text(lines + "\n" + file.read_text(encoding="utf-8"), encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
+        file.write_text(f"{lines}\n{text}\n{tables}", encoding="utf-8")
         log = self.folder / f"agent-{len(self.running)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(

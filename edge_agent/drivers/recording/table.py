@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from edge_agent.drivers.recording.times import time_ms
+
 LABELS: Final = frozenset({"anomaly", "changepoint", "label", "labels", "is_anomaly", "event"})
 _SEPARATORS: Final = ",;\t|"
 _MISSING: Final = frozenset({"", "na", "n/a", "nan", "null", "none", "-"})
-_FORMATS: Final = (
-    "%d.%m.%Y %H:%M:%S",
-    "%d.%m.%Y %H:%M",
-    "%m/%d/%Y %H:%M:%S",
-    "%m/%d/%Y %H:%M",
-    "%Y/%m/%d %H:%M:%S",
-)
 
 
 class RecordingError(ValueError):
-    """A file is no recording of sensor data; the message names file, line and column."""
+    """A file is no recording of sensor data; the message names file, line and column.
+
+    `option` is the one to look at.
+    """
+
+    def __init__(self, message: str, option: str = "path") -> None:
+        super().__init__(message)
+        self.option = option
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,19 @@ class Table:
     backward: int
 
     @property
+    def places(self) -> int:
+        """Rows of the grid."""
+        return len(self.values)
+
+    @property
     def end_ms(self) -> int:
         """Event time of the last row."""
         return self.start_ms + round((len(self.values) - 1) * self.period_ms)
+
+    def spans(self, count: int) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        """Yield `count` places after another: the first one and the values."""
+        for first in range(0, len(self.values), count):
+            yield first, self.values[first : first + count]
 
 
 def read(
@@ -66,18 +77,19 @@ def read(
     Raises:
         RecordingError: the file has no rows, no times or no numbers, or a cell is neither.
     """
-    sheet = _sheet(path, separator)
+    sheet = sheet_of(path, separator)
     header, rows = sheet.header, sheet.rows
     if time_column is None:
-        place = next((i for i, cell in enumerate(rows[0]) if _time_ms(cell) is not None), None)
+        place = next((i for i, cell in enumerate(rows[0]) if time_ms(cell) is not None), None)
         if place is None:
             raise RecordingError(
                 f"{path}: no column holds times; the columns are {', '.join(header)}: "
-                "name one with --time"
+                "name it with `time`",
+                "time",
             )
     else:
-        place = sheet.place(time_column)
-    if _time_ms(header[place]) is not None:
+        place = sheet.place(time_column, "time")
+    if time_ms(header[place]) is not None:
         raise RecordingError(f"{path}: line 1: a header with the columns' names is needed")
     times = np.array([sheet.time_ms(i, place) for i in range(len(rows))])
     if columns is None:
@@ -87,17 +99,18 @@ def read(
             if i != place and name.lower() not in LABELS and sheet.is_number(rows[0][i])
         ]
     else:
-        wanted = [sheet.place(name) for name in columns]
+        wanted = [sheet.place(name, "columns") for name in columns]
     if not wanted:
         raise RecordingError(f"{path}: no column holds numbers beside the times")
-    values = np.array(
-        [[sheet.number(i, j) for j in wanted] for i in range(len(rows))], dtype=np.float32
-    )
+    with np.errstate(over="ignore"):
+        values = np.array(
+            [[sheet.number(i, j) for j in wanted] for i in range(len(rows))], dtype=np.float32
+        )
     return _on_grid(path, tuple(header[j] for j in wanted), times, values)
 
 
 @dataclass(frozen=True)
-class _Sheet:
+class Sheet:
     """The cells of a file; `lines` has the line of each row."""
 
     path: Path
@@ -106,20 +119,23 @@ class _Sheet:
     lines: list[int]
     decimal_comma: bool
 
-    def place(self, name: str) -> int:
+    def place(self, name: str, option: str) -> int:
+        """Return the number of a column that `option` names."""
         if name not in self.header:
             raise RecordingError(
-                f"{self.path}: no column {name!r}; the columns are {', '.join(self.header)}"
+                f"{self.path}: no column {name!r}; the columns are {', '.join(self.header)}", option
             )
         return self.header.index(name)
 
     def time_ms(self, i: int, j: int) -> int:
-        time = _time_ms(self.rows[i][j])
+        """Return a cell's time in milliseconds since the epoch."""
+        time = time_ms(self.rows[i][j])
         if time is None:
             raise self._wrong(i, j, "time")
         return time
 
     def is_number(self, cell: str) -> bool:
+        """Return True of a number, and of a cell that says that there is none."""
         try:
             self._parse(cell)
         except ValueError:
@@ -127,6 +143,7 @@ class _Sheet:
         return True
 
     def number(self, i: int, j: int) -> float:
+        """Return a cell's number; NaN when there is none."""
         try:
             return self._parse(self.rows[i][j])
         except ValueError as error:
@@ -145,7 +162,12 @@ class _Sheet:
         )
 
 
-def _sheet(path: Path, separator: str | None) -> _Sheet:
+def sheet_of(path: Path, separator: str | None) -> Sheet:
+    """Read the cells of a CSV.
+
+    Raises:
+        RecordingError: it cannot be read, or has too few rows or columns, or uneven ones.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -162,7 +184,7 @@ def _sheet(path: Path, separator: str | None) -> _Sheet:
         raise RecordingError(f"{path}: a header and two rows at least are needed")
     header = [name.strip() for name in table[0][1]]
     if len(header) < 2:
-        raise RecordingError(f"{path}: line 1: one column only; name the separator with --sep")
+        raise RecordingError(f"{path}: line 1: one column only; name the separator")
     if len(set(header)) != len(header):
         raise RecordingError(f"{path}: line 1: a column's name stands twice")
     for line, row in table[1:]:
@@ -171,40 +193,7 @@ def _sheet(path: Path, separator: str | None) -> _Sheet:
                 f"{path}: line {line}: {len(row)} cells where {len(header)} are due"
             )
     rows, lines = [row for _, row in table[1:]], [line for line, _ in table[1:]]
-    return _Sheet(path, header, rows, lines, decimal_comma=separator != ",")
-
-
-def _time_ms(cell: str) -> int | None:
-    """Return a cell's time in milliseconds since the epoch; None when it is no time."""
-    cell = cell.strip()
-    try:
-        number = float(cell)
-    except ValueError:
-        moment = _moment(cell)
-        return None if moment is None else round(moment.timestamp() * 1000)
-    # Seconds or milliseconds since the epoch, from 1990 on; anything else is a measurement.
-    if 6.3e8 <= number < 1e10:
-        return round(number * 1000)
-    if 6.3e11 <= number < 1e13:
-        return round(number)
-    return None
-
-
-def _moment(cell: str) -> datetime | None:
-    """Return a written time, UTC when it has no offset."""
-    moment: datetime | None = None
-    try:
-        moment = datetime.fromisoformat(cell)
-    except ValueError:
-        for form in _FORMATS:
-            try:
-                moment = datetime.strptime(cell, form)
-                break
-            except ValueError:
-                continue
-    if moment is not None and moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return moment
+    return Sheet(path, header, rows, lines, decimal_comma=separator != ",")
 
 
 def _on_grid(
@@ -218,17 +207,10 @@ def _on_grid(
     forward = times >= newest
     backward = int(np.count_nonzero(~forward))
     times, values = times[forward], values[forward]
-    steps = np.diff(times)
-    steps = steps[steps > 0]
-    if steps.size == 0:
-        raise RecordingError(f"{path}: all rows have the same time")
-    period = float(np.median(steps))
+    sizes, counts = np.unique(np.diff(times), return_counts=True)
+    steps = {s: n for s, n in zip(sizes.tolist(), counts.tolist(), strict=True) if s}
+    period = spacing(path, steps, int(times[-1] - times[0]), len(times))
     index = np.rint((times - times[0]) / period).astype(np.int64)
-    if index[-1] > 50 * len(times):
-        raise RecordingError(
-            f"{path}: the rows cover {index[-1]} periods of {period / 1000:g} s, far more than "
-            f"the {len(times)} rows there are; are the times right?"
-        )
     kept, first = np.unique(index, return_index=True)
     grid = np.full((int(index[-1]) + 1, len(channels)), np.nan, np.float32)
     grid[kept] = values[first]
@@ -241,3 +223,24 @@ def _on_grid(
         duplicates=len(index) - len(kept),
         backward=backward,
     )
+
+
+def spacing(path: Path, steps: Mapping[int, int], covered_ms: int, rows: int) -> float:
+    """Return the median of `steps`, which maps milliseconds to how often they lie between rows.
+
+    Raises:
+        RecordingError: there are none, or the rows cover far more than there are.
+    """
+    if not steps:
+        raise RecordingError(f"{path}: all rows have the same time", "time")
+    sizes = sorted(steps)
+    ends = np.cumsum([steps[size] for size in sizes])
+    middles = np.searchsorted(ends, [(ends[-1] - 1) // 2, ends[-1] // 2], side="right")
+    period: float = (sizes[middles[0]] + sizes[middles[1]]) / 2
+    if (periods := round(covered_ms / period)) > 50 * rows:
+        raise RecordingError(
+            f"{path}: the rows cover {periods} periods of {period / 1000:g} s, far more than "
+            f"the {rows} rows there are; are the times right?",
+            "time",
+        )
+    return period

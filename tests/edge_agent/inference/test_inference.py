@@ -89,19 +89,28 @@ async def test_healthy_blocks_of_the_plant_score_below_the_limit() -> None:
 
 
 @needs_models
-def test_other_features_are_refused() -> None:
+def test_more_channels_in_another_order_change_nothing() -> None:
     path = FILES[0]
-    card = ModelCard.read(path.with_suffix(".json"))
     device = device_of(path.stem)
-    model = Int8Model(path)
-    more = replace(device, channels=(*device.channels, Channel("Extra", "1", 1.0)))
-    other_order = replace(device, channels=device.channels[::-1])
+    extra = Channel("Extra", "1", 1.0)
+    more = replace(device, channels=(extra, *device.channels[::-1]))
+    plain, other = scorer_for(device), scorer_for(more)
 
-    with pytest.raises(ModelError, match="Extra/mean"):
-        AutoencoderScorer(more, model, card)
-    with pytest.raises(ModelError, match="another order"):
-        AutoencoderScorer(other_order, model, card)
-    assert scorer_for(more) is None
+    assert plain is not None
+    assert other is not None
+    block = block_of(more, 2.0)
+    assert plain.score(block) == other.score(block)
+
+
+@needs_models
+def test_a_missing_channel_is_named() -> None:
+    path = FILES[0]
+    device = device_of(path.stem)
+    less = replace(device, channels=device.channels[1:])
+
+    with pytest.raises(ModelError, match=f"{device.channels[0].name}/"):
+        AutoencoderScorer(less, Int8Model(path), ModelCard.read(path.with_suffix(".json")))
+    assert scorer_for(less) is None
 
 
 def test_a_class_without_a_model_has_no_scorer(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.drivers.base import Block
+from edge_agent import drivers
+from edge_agent.drivers import OptionsError
 from edge_agent.drivers.recording import RecordingDriver, RecordingError
 from edge_agent.drivers.recording.table import read
 
@@ -29,8 +30,14 @@ def written(folder: Path, *lines: str) -> Path:
     return path
 
 
-async def replayed(**options: Any) -> list[Block]:
-    return [block async for block in RecordingDriver.from_options(options).blocks()]
+def opened(**options: Any) -> RecordingDriver:
+    driver = drivers.open_driver("recording", {**options, "path": str(options["path"])})
+    assert isinstance(driver, RecordingDriver)
+    return driver
+
+
+async def replayed(**options: Any) -> list[Any]:
+    return [block async for block in opened(**options).blocks()]
 
 
 def test_a_nab_series_with_a_gap_a_twin_and_a_step_back() -> None:
@@ -117,25 +124,31 @@ def test_what_is_wrong_is_said_with_its_place(
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "path", "said"),
     [
-        ({"path": "gone.csv"}, r"gone\.csv"),
-        ({}, "path: is required"),
-        ({"pace": 1}, "pace: no such option"),
-        ({"speed": 0}, "speed: 0"),
-        ({"speed": True}, "speed: True"),
-        ({"rows_per_block": 0}, "rows_per_block: 0"),
-        ({"separator": ";;"}, "separator: ';;'"),
-        ({"columns": "value"}, "columns: 'value'"),
-        ({"columns": ["worth"]}, "no column 'worth'; the columns are timestamp, value"),
-        ({"time": "when"}, "no column 'when'"),
+        ({"path": "gone.csv"}, "path", r"gone\.csv"),
+        ({"path": None}, "path", "is missing"),
+        ({"path": ""}, "path", "length"),
+        ({"pace": 1}, "pace", "no such field"),
+        ({"speed": 0}, "speed", "> 0"),
+        ({"speed": True}, "speed", "got `bool`"),
+        ({"speed": "fast"}, "speed", "fast"),
+        ({"rows_per_block": 0}, "rows_per_block", ">= 1"),
+        ({"separator": ";;"}, "separator", "length"),
+        ({"path": "a.parquet", "separator": ";"}, "separator", "leave it out"),
+        ({"columns": "value"}, "columns", "array"),
+        ({"columns": []}, "columns", "length"),
+        ({"columns": ["value", "value"]}, "columns", "twice"),
+        ({"columns": ["at"], "time": "at"}, "columns", "the column of the times"),
+        ({"columns": ["worth"]}, "columns", "no column 'worth'; the columns are timestamp, value"),
+        ({"time": "when"}, "time", "no column 'when'"),
     ],
 )
-def test_a_wrong_option_is_named(options: dict[str, Any], said: str) -> None:
-    if options and "path" not in options and "pace" not in options:
-        options = {"path": DATA / "nab.csv", **options}
-    with pytest.raises(RecordingError, match=said):
-        RecordingDriver.from_options(options)
+def test_a_wrong_option_is_named(options: dict[str, Any], path: str, said: str) -> None:
+    given = {"path": str(DATA / "nab.csv"), **options}
+    with pytest.raises(OptionsError, match=said) as caught:
+        drivers.open_driver("recording", {k: v for k, v in given.items() if v is not None})
+    assert caught.value.path == path
 
 
 async def test_blocks_leave_a_whole_gap_out() -> None:
@@ -152,7 +165,7 @@ async def test_blocks_leave_a_whole_gap_out() -> None:
 
 
 def test_the_machine_is_a_recording() -> None:
-    driver = RecordingDriver.from_options({"path": DATA / "skab.csv", "tag": "rig"})
+    driver = opened(path=DATA / "skab.csv", tag="rig")
 
     (device,) = driver.devices()
     assert (device.tag, device.equipment_class, device.clock) == ("rig", "recording", "recording")

@@ -1,0 +1,1 @@
+"""Drivers to begin one of your own with."""

@@ -1,0 +1,1 @@
+"""Batches on the agent's disk, until the cloud has their effects."""
