@@ -122,6 +122,8 @@ class PlantDriver:
         self.blocks_yielded: Counter[str] = Counter()
         # Event time less the plant's own time.
         self._ahead_ms = 0
+        # The second of the plant that the next blocks begin with; None while it has not begun.
+        self._next_s: int | None = None
         start_ms = DEFAULT_START_MS if options.start_ms is None else options.start_ms
         self._plant = self._healthy(start_ms)
         # A live run knows its start, and with it the onset, once it runs; its machines are known.
@@ -189,9 +191,20 @@ class PlantDriver:
             if wait > 0:
                 await self._sleep(wait)
             first_s = history_s + done_s
+            self._next_s = first_s + length_s
             for block in self._plant.blocks(first_s, first_s + length_s, length_s):
                 yield await self._count(block)
             done_s += length_s
+
+    def order_rate(self, tag: str, rate: float | None) -> None:
+        """Give a machine a line rate of its own from the next block on, None for the plant's.
+
+        Raises:
+            ValueError: the run has not begun.
+        """
+        if self._next_s is None:
+            raise ValueError(f"{tag}: the plant does not run yet")
+        self._plant.machines[tag].order_rate(rate, self._next_s)
 
     async def close(self) -> None:
         """Let go of nothing: the plant holds no resource."""

@@ -32,6 +32,8 @@ F64 = npt.NDArray[np.float64]
 _FIXED, _HOURS, _SENSORS, _VIBRATION, _FAULT_VIBRATION, _FAULT_SENSORS = range(6)
 # Peak acceleration of the impulses of a bearing defect at severity 1, m/s2.
 DEFECT_PEAK = 18.0
+# How long a drive takes to a rate that it was ordered.
+DRIVE_RAMP_S = 5.0
 # Keys of `Machine.run` beside the channels: shaft frequency in Hz, gain of the healthy vibration.
 SPEED, GAIN = "speed hz", "vibration gain"
 
@@ -89,6 +91,7 @@ class Machine(ABC):
         self.start_ms = start_ms
         self.duty = Duty(seed)
         self._faults = tuple(faults)
+        self._orders: list[tuple[float, float | None]] = []
         self._chance = Chance(seed, placement.tag)
         self._vibration = self.vibration(self._chance.at(_FIXED))
         self._starts: list[dict[str, float]] = [{}]
@@ -152,6 +155,16 @@ class Machine(ABC):
         for sensor in self.sensors:
             samples[sensor.channel.name] = self._slow(sensor.channel.name, offset_s, duration_s)
         return Block(self.tag, self.start_ms + offset_s * 1000, samples)
+
+    def order_rate(self, rate: float | None, offset_s: int) -> None:
+        """Take a line rate of its own from a second on, over the rated one; None for the plant's.
+
+        The drive ramps there; nothing changes before that second.
+        """
+        self._orders.append((self.start_ms / 1000.0 + offset_s, rate))
+        index = offset_s // SECONDS
+        del self._starts[index + 1 :]
+        self._runs = {known: run for known, run in self._runs.items() if known < index}
 
     def true(self, name: str, offset_s: int) -> float:
         """Return the true value of a slow quantity, without sensor, at a second."""
@@ -237,7 +250,7 @@ class Machine(ABC):
         first_s = self.start_ms / 1000.0 + index * SECONDS
         time_s = first_s + np.arange(SECONDS, dtype=np.float64)
         severities = {fault.label: fault.severity_at(time_s) for fault in self._faults}
-        rate = self.duty.rate(time_s)
+        rate = self._ordered(time_s, self.duty.rate(time_s))
         hour = Hour(
             time_s=time_s,
             rate=rate,
@@ -260,6 +273,14 @@ class Machine(ABC):
             if fault.channel in measured:
                 self._spoil_slow(fault, index, severities[fault.label], measured, hour.state)
         return _Run(true, measured, severities), hour.state
+
+    def _ordered(self, time_s: F64, planned: F64) -> F64:
+        rate = planned
+        for began_s, ordered in self._orders:
+            target = planned if ordered is None else np.full_like(planned, ordered)
+            share = np.clip((time_s - began_s) / DRIVE_RAMP_S, 0.0, 1.0)
+            rate = (1.0 - share) * rate + share * target
+        return rate
 
     def _spoil_slow(
         self,

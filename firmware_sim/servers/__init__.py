@@ -1,0 +1,1 @@
+"""The plant behind real protocols, so that drivers meet real servers."""
