@@ -27,11 +27,15 @@ from stream_processor.messages import (
     set_aside,
 )
 from stream_processor.plausibility import check_times
+from stream_processor.reordering import SEQUENCED, Reordering
 from stream_processor.sequence import Arrival, Sequence
 from stream_processor.sparkplug import BadInputError, Birth
+from stream_processor.spools import Ranges, earlier_boots, lost_ranges
+from stream_processor.turns import Turns
 from stream_processor.v1 import dead_letter_pb2 as dl
 
-SCHEMA = 1
+# 2: what an edge node said is lost. 3: what it said is still to come of earlier boots.
+SCHEMA = 3
 REBIRTH_INTERVAL_S = 5.0
 # How long data waits for the birth that makes it readable, and how many blocks may.
 BIRTH_PATIENCE_S = 12.0
@@ -43,7 +47,8 @@ BACKLOG_S = 2.0
 # A device that did not announce itself when asked is not waited for again for so long.
 BARREN_S = 60.0
 FORBIDDEN = frozenset("/+#.*> \t\r\n")
-REMEMBERED_EPOCHS = 16
+# More boots than an agent that keeps dying leaves in its spool while the broker is away.
+REMEMBERED_EPOCHS = 256
 
 Output = Frame | SetAside | Command
 
@@ -57,7 +62,9 @@ class Acquisition:
         self.alive = True
         self.away_since = 0.0
         self.births = Births()
+        self.order = Reordering()
         self.sequences: dict[int, Sequence[Arrived]] = {}
+        self.turns = Turns(self.sequences)
         self.waiting: list[Waiting] = []
         self.barren_until: dict[str, float] = {}
         self.last_rebirth = 0.0
@@ -91,7 +98,7 @@ class Acquisition:
         for epoch, sequence in sorted(self.sequences.items()):
             if sequence.due is None or now < sequence.due:
                 continue
-            if behind or away:
+            if behind or away or self.turns.must_wait(epoch):
                 sequence.postpone(now)
                 continue
             report = sequence.look(now)
@@ -101,13 +108,16 @@ class Acquisition:
             if report.requests and sequence.requests == 1:
                 self.counts["gaps"] += len(report.requests)
             self.counts["lost"] += report.lost
-            found += self._released(sequence.release(), now)
+            found += self._advance(epoch, now)
+        if self.order.overdue(now):
+            found += self._ask_for_births(now)
         return found + self._expire(now)
 
     def due(self) -> float | None:
         """Return when `tick` has something to do, in seconds since the epoch; None for never."""
         times = [s.due for s in self.sequences.values() if s.due is not None]
         times += [w.deadline for w in self.waiting]
+        times += [] if self.order.due is None else [self.order.due]
         return min(times, default=None)
 
     def marks(self) -> list[Mark]:
@@ -128,6 +138,8 @@ class Acquisition:
         return found
 
     def _take(self, message: Message, kind: str, equipment: str, now: float) -> list[Output]:
+        if kind == "NBIRTH" or (kind in SEQUENCED and not self.births.numbered):
+            self.order.hear(kind, message.payload, now)
         match kind, bool(equipment):
             case ("NBIRTH", False):
                 return self._node_birth(message, now)
@@ -136,11 +148,13 @@ class Acquisition:
             case ("NDATA", False) | ("DDATA", True):
                 return self._data(message, kind, equipment, now)
             case ("NDEATH", False):
-                self.counts["deaths"] += 1
-                self.alive, self.away_since = False, now
+                if self.births.node_death(message.payload, message.received_ms):
+                    self.counts["deaths"] += 1
+                    self.alive, self.away_since = False, now
                 return []
             case ("DDEATH", True):
-                # The birth stays: what the agent has in its spool is still to be read by it.
+                died_ms = sparkplug.died_ms(message.payload, message.received_ms)
+                self.births.device_death(equipment, died_ms)
                 self.counts["deaths"] += 1
                 return []
             case ("NCMD", False) | ("DCMD", True):
@@ -154,27 +168,35 @@ class Acquisition:
         return aside
 
     def _node_birth(self, message: Message, now: float) -> list[Output]:
+        earlier = earlier_boots(sparkplug.parse(message.payload))
         numbers = self.births.node(message.payload)
         self.counts["births"] += 1
         self.alive = True
         found: list[Output] = []
+        for epoch, (first, _) in sorted(earlier.items()):
+            found += self._anchor(epoch, first, now)
         if numbers.first_batch is not None:
             found += self._anchor(numbers.boot_epoch, max(1, numbers.first_batch), now)
+        self.turns.tell({epoch: last for epoch, (_, last) in earlier.items()})
+        # Who waited for a boot of which nothing is left does so no more.
+        for epoch in sorted(self.sequences):
+            found += self._advance(epoch, now)
         return found + self._resume(now)
 
     def _anchor(self, epoch: int, first: int, now: float) -> list[Output]:
         sequence = self.sequences.get(epoch)
         if sequence is None:
             self._remember(epoch, Sequence(first - 1))
-            return []
-        lost, released = sequence.skip_to(first, now)
-        self.counts["lost"] += lost
-        return self._released(released, now)
+        elif first > sequence.watermark + 1:
+            lost, released = sequence.skip_to(first, now)
+            self.counts["lost"] += lost
+            return self._released(released, now)
+        return []
 
     def _remember(self, epoch: int, sequence: Sequence[Arrived]) -> None:
         self.sequences[epoch] = sequence
         while len(self.sequences) > REMEMBERED_EPOCHS:
-            oldest = min(self.sequences)
+            oldest = min(other for other in self.sequences if other != epoch)
             del self.sequences[oldest]
             self._marks.pop(oldest, None)
 
@@ -226,6 +248,11 @@ class Acquisition:
             # An earlier boot's spool: it comes from its lowest batch on.
             sequence = Sequence(batch - 1)
             self._remember(numbers.boot_epoch, sequence)
+        self.turns.expect(numbers.boot_epoch, now)
+        if arrived.kind == "NDATA":
+            payload = payload or sparkplug.parse(arrived.message.payload)
+            if ranges := lost_ranges(payload):
+                return self._lose(arrived, sequence, ranges, now)
         held = Arrived(
             arrived.message,
             numbers,
@@ -246,8 +273,36 @@ class Acquisition:
                 )
                 return [self._reject(arrived.message, error)]
             case Arrival.RELEASED:
-                return self._released(sequence.release(), now, payload)
+                return self._advance(numbers.boot_epoch, now, payload)
         return []
+
+    def _lose(
+        self, arrived: Arrived, sequence: Sequence[Arrived], ranges: Ranges, now: float
+    ) -> list[Output]:
+        """Take an NDATA that says which batches its edge node no longer has."""
+        news, epoch = False, arrived.numbers.boot_epoch
+        for first, last in ranges:
+            match sequence.lose(first, last, now):
+                case Arrival.OVERFLOWED:
+                    self.counts["overflowed"] += 1
+                case Arrival.NONSENSE:
+                    error = BadInputError(
+                        dl.DEAD_LETTER_REASON_WRONG_TYPE,
+                        f"batches {first} to {last} are said to be lost after batch "
+                        f"{sequence.watermark}",
+                    )
+                    return [self._reject(arrived.message, error), *self._advance(epoch, now)]
+                case Arrival.RELEASED | Arrival.HELD:
+                    news = True
+        if not news:
+            # It was not heard that these are behind us.
+            self._again.add(epoch)
+        return self._advance(epoch, now)
+
+    def _advance(self, epoch: int, now: float, payload: Payload | None = None) -> list[Output]:
+        lost, released = self.turns.release(epoch)
+        self.counts["lost"] += lost
+        return self._released(released, now, payload)
 
     def _released(
         self,
@@ -281,11 +336,14 @@ class Acquisition:
         if len(self.waiting) >= MAX_WAITING:
             found.append(self._no_birth(self.waiting.pop(0)))
         self.waiting.append(item)
-        if now - self.last_rebirth >= REBIRTH_INTERVAL_S:
-            self.last_rebirth = now
-            self.counts["rebirths"] += 1
-            found.append(Rebirth(self.site, self.edge_node))
-        return found
+        return found + self._ask_for_births(now)
+
+    def _ask_for_births(self, now: float) -> list[Output]:
+        if now - self.last_rebirth < REBIRTH_INTERVAL_S:
+            return []
+        self.last_rebirth = now
+        self.counts["rebirths"] += 1
+        return [Rebirth(self.site, self.edge_node)]
 
     def _expire(self, now: float) -> list[Output]:
         late = [w for w in self.waiting if w.deadline <= now]
@@ -317,10 +375,13 @@ class Acquisition:
         try:
             block = sparkplug.read_block(birth, payload, self.births.aliases)
             sent = payload.timestamp or message.received_ms
-            check_times(block.start_time_ms, sent, message.received_ms, comparable, live)
+            late = bool(block.capture and comparable and block.start_time_ms < comparable)
+            last = None if late else comparable
+            check_times(block.start_time_ms, sent, message.received_ms, last, live)
         except BadInputError as error:
             return self._reject(message, error, arrived.trace_id)
-        self.last_times[equipment] = (numbers.boot_epoch, block.start_time_ms)
+        if not late:
+            self.last_times[equipment] = (numbers.boot_epoch, block.start_time_ms)
         self.counts["processed"] += 1
         self.counts["frames"] += 1
         self.counts["missing_samples"] += block.missing
@@ -336,6 +397,9 @@ class Acquisition:
             message.log_sequence,
             sparkplug.is_historical(payload),
             arrived.trace_id,
+            block.capture,
+            late,
+            block.offsets_ms,
         )
 
     def state(self) -> dict[str, Any]:
@@ -344,11 +408,14 @@ class Acquisition:
             "schema": SCHEMA,
             "node": (self.site, self.edge_node, self.alive, self.away_since),
             "births": self.births.state(),
+            "order": self.order.state(),
             "sequences": {
                 epoch: (
                     s.watermark,
                     s.highest,
                     [(batch, a.plain(), size) for batch, (a, size) in s.held.items()],
+                    list(s.lost),
+                    s.told,
                 )
                 for epoch, s in self.sequences.items()
             },
@@ -373,13 +440,19 @@ class Acquisition:
         self = cls()
         self.site, self.edge_node, self.alive, self.away_since = state["node"]
         self.births = Births.restore(state["births"], self.site, self.edge_node)
-        for epoch, (watermark, highest, held) in state["sequences"].items():
+        # A state of before the sequence was watched has none.
+        self.order = Reordering.restore(state.get("order"))
+        for epoch, (watermark, highest, held, *more) in state["sequences"].items():
             sequence: Sequence[Arrived] = Sequence(watermark, highest)
+            # States of before have neither, or not the second.
+            sequence.lost = [(first, last) for first, last in more[0]] if more else []
+            sequence.told = more[1] if len(more) > 1 else 0
             for batch, plain, size in held:
                 sequence.held[batch] = (Arrived.from_plain(plain, self.site, self.edge_node), size)
                 sequence.held_bytes += size
             sequence.postpone(now)
             self.sequences[epoch] = sequence
+        self.turns = Turns(self.sequences)
         self.waiting = [
             Waiting(
                 Arrived.from_plain(plain, self.site, self.edge_node),

@@ -7,6 +7,7 @@ from typing import Any, Self
 from stream_processor.sparkplug import (
     Birth,
     Numbers,
+    bd_seq,
     number_aliases,
     numbers,
     parse,
@@ -27,6 +28,11 @@ class Births:
         # Aliases of the batch numbers.
         self.aliases: dict[int, str] = {}
         self._devices: dict[str, dict[int, Birth]] = {}
+        # Number of the session, and since when node and devices are away: then all that they
+        # said is stale. Milliseconds since the epoch, UTC.
+        self.bd_seq: int | None = None
+        self.away_since_ms: int | None = None
+        self._devices_away: dict[str, int] = {}
 
     def node(self, payload: bytes) -> Numbers:
         """Take an NBIRTH and return its numbers; the last one heard holds.
@@ -39,7 +45,33 @@ class Births:
         found = numbers(message, aliases)
         self.boot_epoch, self.numbered = found.boot_epoch, found.epoch is not None
         self.aliases.update(aliases)
+        self.bd_seq, self.away_since_ms = bd_seq(message), None
+        self._devices_away.clear()
         return found
+
+    def node_death(self, payload: bytes, received_ms: int) -> bool:
+        """Take an NDEATH; return False when it is the late will of an earlier session.
+
+        Raises:
+            BadInputError: it cannot be used.
+        """
+        number = bd_seq(parse(payload))
+        if self.bd_seq is not None and number is not None and number != self.bd_seq:
+            return False
+        self.away_since_ms = received_ms
+        return True
+
+    def device_death(self, equipment: str, died_ms: int) -> None:
+        """Take a DDEATH with its own time; the birth stays, to read what is still to come."""
+        self._devices_away[equipment] = died_ms
+
+    def stale_since_ms(self, equipment: str) -> int | None:
+        """Return since when a device is offline and its metrics stale; None when it is not.
+
+        Its node's death is its own.
+        """
+        times = [self.away_since_ms, self._devices_away.get(equipment)]
+        return min((t for t in times if t is not None), default=None)
 
     def device(self, site: str, edge_node: str, equipment: str, payload: bytes) -> None:
         """Take a DBIRTH.
@@ -49,6 +81,7 @@ class Births:
         """
         birth = read_birth(site, edge_node, equipment, payload)
         self.aliases.update(number_aliases(parse(payload)))
+        self._devices_away.pop(equipment, None)
         known = self._devices.setdefault(equipment, {})
         known[self.boot_epoch or 0] = birth
         while len(known) > REMEMBERED_BOOTS:
@@ -69,6 +102,7 @@ class Births:
         """Return the births as values of built-in types."""
         return {
             "node": (self.boot_epoch, self.numbered, dict(self.aliases)),
+            "away": (self.bd_seq, self.away_since_ms, dict(self._devices_away)),
             "devices": {
                 equipment: {epoch: birth.payload for epoch, birth in known.items()}
                 for equipment, known in self._devices.items()
@@ -81,6 +115,9 @@ class Births:
         self = cls()
         self.boot_epoch, self.numbered, aliases = state["node"]
         self.aliases = dict(aliases)
+        # A state of before deaths were remembered has none.
+        self.bd_seq, self.away_since_ms, away = state.get("away", (None, None, {}))
+        self._devices_away = dict(away)
         self._devices = {
             equipment: {
                 epoch: read_birth(site, edge_node, equipment, payload)

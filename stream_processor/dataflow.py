@@ -28,6 +28,7 @@ from stream_processor.sinks import (
 )
 from stream_processor.source import TelemetrySource
 from stream_processor.stage_step import Carried, StageLogic
+from stream_processor.stages.publication import captured_points
 from stream_processor.v1.alert_pb2 import Advisory
 from stream_processor.v1.points_pb2 import Points
 
@@ -64,7 +65,10 @@ def build(outside: Outside, stages: Steps) -> Dataflow:
     commands: op.KeyedStream[Command] = op.filter_map_value("commands", acquired, _command)
     unusable = [op.filter_map_value("unusable", acquired, _only(SetAside))]
     frames = op.filter_map_value("frames", acquired, _only(Frame))
-    items: op.KeyedStream[Any] = op.map("by_equipment", frames, _by_equipment)
+    # Stages take the frames of a machine in order; what comes late is for the historian alone.
+    timely = op.filter_value("timely", frames, lambda frame: not frame.late)
+    captured = op.flat_map("captured", frames, _captured)
+    items: op.KeyedStream[Any] = op.map("by_equipment", timely, _by_equipment)
 
     for name, kind in stages:
         made = _stage(name, kind, items, counters)
@@ -81,6 +85,7 @@ def build(outside: Outside, stages: Steps) -> Dataflow:
     points = op.filter_value(
         "has_points", all_points, lambda p: bool(p.aggregates or p.series or p.waveforms)
     )
+    points = op.merge("all_points", points, captured)
     _outputs(outside, advisories, points, op.merge("dead_letters", *unusable), commands)
     op.output("acknowledgements", marks, AcknowledgementSink(ledger))
     return flow
@@ -129,6 +134,13 @@ def _command(item: object) -> Command | None:
 def _by_equipment(keyed: tuple[str, Frame]) -> tuple[str, Carried]:
     frame = keyed[1]
     return frame.info.key, Carried(frame, frame)
+
+
+def _captured(keyed: tuple[str, Frame]) -> list[tuple[str, Points]]:
+    frame = keyed[1]
+    if not frame.capture:
+        return []
+    return [(frame.info.key, points) for points in captured_points(frame)]
 
 
 def _is_set_aside(keyed: tuple[str, Any]) -> bool:

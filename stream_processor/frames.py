@@ -47,8 +47,11 @@ class EquipmentInfo:
 class Frame:
     """One decoded, validated batch of a machine, its samples as float64; missing ones are NaN.
 
-    `start_time_ms` is the event time of the first sample of every channel, `sent_time_ms` the wall
-    clock at which the agent made the batch; both milliseconds since the epoch, UTC.
+    `start_time_ms` is the event time of the first sample of every channel but for those that begin
+    `offsets_ms` later, `sent_time_ms` the wall clock at which the agent made the batch; both
+    milliseconds since the epoch, UTC. `capture` says why waveforms were captured, empty when they
+    were not; `late`, that they lie before a frame that came before, so that only the historian is
+    for them.
     """
 
     info: EquipmentInfo
@@ -61,6 +64,9 @@ class Frame:
     log_sequence: int = 0
     is_historical: bool = False
     trace_id: str = ""
+    capture: str = ""
+    late: bool = False
+    offsets_ms: Mapping[str, int] = field(default_factory=dict)
 
 
 In = TypeVar("In", contravariant=True)

@@ -17,6 +17,9 @@ MAX_HELD_BYTES = 8 << 20
 MAX_RANGES = 8
 # A batch number this far ahead is no gap but nonsense.
 MAX_JUMP = 10_000_000
+# Ranges told as lost, ahead of a gap; and how long one may be: the loss of a year.
+MAX_LOST_RANGES = 512
+MAX_LOST = 1 << 36
 
 
 class Arrival(Enum):
@@ -43,7 +46,8 @@ class Sequence(Generic[Item]):
     """The batches of one boot epoch.
 
     Everything up to `watermark` was released or given up; `highest` was seen. What came after a
-    gap is held. Nothing is released out of order.
+    gap is held, and so are ranges that the edge node says are lost. Nothing is released out of
+    order.
     """
 
     watermark: int
@@ -52,6 +56,10 @@ class Sequence(Generic[Item]):
     held_bytes: int = 0
     requests: int = 0
     due: float | None = None
+    # In order, apart from each other.
+    lost: list[tuple[int, int]] = field(default_factory=list)
+    # The edge node said that batches up to here are still to come.
+    told: int = 0
 
     def __post_init__(self) -> None:
         self.highest = max(self.highest, self.watermark)
@@ -60,6 +68,16 @@ class Sequence(Generic[Item]):
     def has_gap(self) -> bool:
         """True while a batch that must exist has not come."""
         return self.highest > self.watermark
+
+    @property
+    def owes(self) -> bool:
+        """True while a batch has not come of which the edge node said that it has it."""
+        return self.told > self.watermark
+
+    def expect(self, now: float) -> None:
+        """Begin to wait for all that was told of: it should have come by now."""
+        if self.told > self.highest:
+            self._see(self.told, now)
 
     def offer(self, batch: int, item: Item, size: int, now: float) -> Arrival:
         """Take a batch of `size` bytes at `now` seconds; released ones come from `release`."""
@@ -81,21 +99,50 @@ class Sequence(Generic[Item]):
             self.postpone(now)
         return Arrival.RELEASED if closes else Arrival.HELD
 
+    def lose(self, first: int, last: int, now: float) -> Arrival:
+        """Take note that of `first` to `last` nothing more will come than has; see `release`."""
+        if last <= self.watermark:
+            return Arrival.DUPLICATE
+        if first - self.watermark > MAX_JUMP or not first <= last < first + MAX_LOST:
+            return Arrival.NONSENSE
+        ranges = _merged([*self.lost, (max(first, self.watermark + 1), last)])
+        if len(ranges) > MAX_LOST_RANGES:
+            self._see(last, now)
+            return Arrival.OVERFLOWED
+        self.lost = ranges
+        self._see(last, now)
+        self.postpone(now)
+        return Arrival.RELEASED if ranges[0][0] == self.watermark + 1 else Arrival.HELD
+
     def _see(self, batch: int, now: float) -> None:
         self.highest = max(self.highest, batch)
         if self.due is None:
             self.due = now + GAP_PATIENCE_S
 
-    def release(self) -> list[tuple[int, Item]]:
-        """Return what is in order now and advance the watermark past it."""
-        found = []
-        while (entry := self.held.pop(self.watermark + 1, None)) is not None:
-            self.watermark += 1
-            self.held_bytes -= entry[1]
-            found.append((self.watermark, entry[0]))
+    def release(self) -> tuple[int, list[tuple[int, Item]]]:
+        """Advance the watermark past what is in order now.
+
+        Returns how many batches of it the edge node said are lost, and those that came.
+        """
+        lost, found = 0, []
+        while True:
+            entry = self.held.pop(self.watermark + 1, None)
+            if entry is not None:
+                self.watermark += 1
+                self.held_bytes -= entry[1]
+                found.append((self.watermark, entry[0]))
+            elif self.lost and self.lost[0][0] <= self.watermark + 1 <= self.lost[0][1]:
+                last = self.lost[0][1]
+                end = min((b for b in self.held if b <= last), default=last + 1) - 1
+                lost += end - self.watermark
+                self.watermark = end
+            else:
+                break
+            while self.lost and self.lost[0][1] <= self.watermark:
+                del self.lost[0]
         if not self.has_gap:
             self.due, self.requests = None, 0
-        return found
+        return lost, found
 
     def postpone(self, now: float) -> None:
         """Start waiting anew: something came, or could not have come."""
@@ -106,10 +153,11 @@ class Sequence(Generic[Item]):
         """Return the first few missing ranges, both ends included."""
         ranges = []
         expected = self.watermark + 1
-        for batch in [*sorted(self.held), self.highest + 1]:
-            if batch > expected:
-                ranges.append((expected, batch - 1))
-            expected = batch + 1
+        known = _merged([*self.lost, *((batch, batch) for batch in self.held)])
+        for first, last in [*known, (self.highest + 1, self.highest + 1)]:
+            if first > expected:
+                ranges.append((expected, first - 1))
+            expected = max(expected, last + 1)
             if len(ranges) == MAX_RANGES:
                 break
         return ranges
@@ -148,6 +196,19 @@ class Sequence(Generic[Item]):
                 lost += there - 1 - self.watermark
                 self.watermark = there - 1
         self.highest = max(self.highest, self.watermark)
-        released += self.release()
+        while self.lost and self.lost[0][1] <= self.watermark:
+            del self.lost[0]
+        told, more = self.release()
         self.postpone(now)
-        return lost, released
+        return lost + told, released + more
+
+
+def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the same numbers in as few ranges as there can be, in order."""
+    found: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(found[-1][1], last))
+        else:
+            found.append((first, last))
+    return found

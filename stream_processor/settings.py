@@ -11,6 +11,7 @@ from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 SECRETS = frozenset({"broker_password", "api_token"})
+FORBIDDEN_IN_TOPICS = frozenset("/+#.*> \t\r\n")
 
 
 class SettingsError(ValueError):
@@ -55,6 +56,8 @@ class Settings:
     nats_url: str
     mqtt_host: str
     mqtt_port: int
+    mqtt_authority: Path | None
+    mqtt_certificate: Path | None
     broker_user: str
     broker_password: str
     grpc_host: str
@@ -64,6 +67,7 @@ class Settings:
     snapshot_interval_s: float
     telemetry_max_age_s: float
     telemetry_max_bytes: int
+    host_id: str
     metrics_host: str
     metrics_port: int
     log_format: str
@@ -79,6 +83,14 @@ class Settings:
         def text(name: str, default: str = "") -> str:
             return environment.get(name) or default
 
+        host_id = environment.get("HEADRACE_HOST_ID", "headrace")
+        if FORBIDDEN_IN_TOPICS.intersection(host_id):
+            raise SettingsError(f"HEADRACE_HOST_ID is {host_id!r}: a topic cannot hold it")
+        authority, certificate = (
+            text(f"HEADRACE_MQTT_{name}") for name in ("AUTHORITY", "CERTIFICATE")
+        )
+        if certificate and not authority:
+            raise SettingsError("HEADRACE_MQTT_CERTIFICATE needs HEADRACE_MQTT_AUTHORITY beside it")
         log_format = text("HEADRACE_LOG_FORMAT", "console" if sys.stderr.isatty() else "json")
         if log_format not in ("console", "json"):
             raise SettingsError(f"HEADRACE_LOG_FORMAT is {log_format!r}: give console or json")
@@ -87,6 +99,8 @@ class Settings:
             nats_url=text("HEADRACE_NATS_URL", "nats://127.0.0.1:4222"),
             mqtt_host=text("HEADRACE_MQTT_HOST", "127.0.0.1"),
             mqtt_port=_integer(environment, "HEADRACE_MQTT_PORT", 1883, 1, 65535),
+            mqtt_authority=Path(authority).absolute() if authority else None,
+            mqtt_certificate=Path(certificate).absolute() if certificate else None,
             broker_user=text("HEADRACE_BROKER_USER"),
             broker_password=text("HEADRACE_BROKER_PASSWORD"),
             grpc_host=text("HEADRACE_GRPC_HOST", "127.0.0.1"),
@@ -99,6 +113,7 @@ class Settings:
             telemetry_max_bytes=_integer(
                 environment, "HEADRACE_TELEMETRY_MAX_BYTES", 2 << 30, 1 << 20, 1 << 50
             ),
+            host_id=host_id,
             metrics_host=text("HEADRACE_METRICS_HOST", "127.0.0.1"),
             metrics_port=_integer(environment, "HEADRACE_METRICS_PORT", 0, 0, 65535),
             log_format=log_format,

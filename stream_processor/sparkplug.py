@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -14,10 +14,12 @@ from edge_agent.v1.sparkplug_b_pb2 import DataType, Metric, Payload, PropertySet
 from stream_processor.frames import Array, ChannelInfo, EquipmentInfo
 from stream_processor.v1 import dead_letter_pb2 as dl
 
+BD_SEQ = "bdSeq"
 BOOT_EPOCH = "Headrace/Boot Epoch"
 BATCH = "Headrace/Batch"
 FIRST_BATCH = "Headrace/First Batch"
 EDGE_SCORE = "Edge/Score"
+EDGE_CAPTURE = "Edge/Capture"
 EDGE_MODEL = "Edge/Model"
 FACT_PREFIX = "Equipment/"
 REBIRTH = "Node Control/Rebirth"
@@ -84,20 +86,26 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The samples of one period; `start_time_ms` is the event time of the first."""
+    """The samples of one period; `start_time_ms` is the event time of the first.
+
+    `offsets_ms` is how much later the first sample of a channel lies, where it does; `capture` says
+    why waveforms were captured, empty when they were not.
+    """
 
     start_time_ms: int
     samples: Mapping[str, Array]
     edge_score: float | None
     missing: int
     infinite: int
+    capture: str = ""
+    offsets_ms: Mapping[str, int] = field(default_factory=dict)
 
 
-def parse(payload: bytes) -> Payload:
+def parse(payload: bytes, needs_metrics: bool = True) -> Payload:
     """Return the message in `payload`.
 
     Raises:
-        BadInputError: it is no Sparkplug payload, or has no metric.
+        BadInputError: it is no Sparkplug payload, or has no metric though it needs some.
     """
     message = Payload()
     try:
@@ -106,7 +114,7 @@ def parse(payload: bytes) -> Payload:
         raise BadInputError(
             dl.DEAD_LETTER_REASON_UNDECODABLE, f"{len(payload)} bytes are no Sparkplug payload"
         ) from error
-    if not message.metrics:
+    if needs_metrics and not message.metrics:
         raise BadInputError(dl.DEAD_LETTER_REASON_UNDECODABLE, "the payload has no metric")
     return message
 
@@ -177,6 +185,23 @@ def numbers(payload: Payload, aliases: Mapping[int, str]) -> Numbers:
     return Numbers(found.get(BOOT_EPOCH), found.get(BATCH), found.get(FIRST_BATCH))
 
 
+def bd_seq(payload: Payload) -> int | None:
+    """Return the number that a death shares with its birth, None when there is none."""
+    for metric in payload.metrics:
+        if metric.name == BD_SEQ and metric.WhichOneof("value") in ("long_value", "int_value"):
+            return metric.long_value or metric.int_value
+    return None
+
+
+def died_ms(payload: bytes, received_ms: int) -> int:
+    """Return when a DDEATH says that its device was lost, else `received_ms`.
+
+    Raises:
+        BadInputError: it is no Sparkplug payload.
+    """
+    return parse(payload, needs_metrics=False).timestamp or received_ms
+
+
 def _channel(metric: Metric) -> ChannelInfo:
     properties = _properties(metric.properties)
     rate = properties.get("sampleRate", 1.0)
@@ -189,6 +214,11 @@ def _channel(metric: Metric) -> ChannelInfo:
         str(properties.get("quantity", "other")),
         str(properties.get("location", "")),
     )
+
+
+def _is_setpoint(metric: Metric) -> bool:
+    """Return whether a metric is there to be written to only: no samples of it come."""
+    return metric.datatype not in _ARRAYS and "writable" in metric.properties.keys
 
 
 def read_birth(site: str, edge_node: str, equipment: str, payload: bytes) -> Birth:
@@ -216,9 +246,9 @@ def read_birth(site: str, edge_node: str, equipment: str, payload: bytes) -> Bir
             )
         elif metric.name == EDGE_MODEL:
             edge_model = metric.string_value
-        elif (
-            metric.datatype in _ARRAYS or metric.datatype in _SCALARS
-        ) and not metric.name.startswith(RESERVED):
+        elif metric.name.startswith(RESERVED) or _is_setpoint(metric):
+            continue
+        elif metric.datatype in _ARRAYS or metric.datatype in _SCALARS:
             channels[metric.name] = _channel(metric)
     clock = str(facts.pop("Clock", "live"))
     if clock not in CLOCKS:
@@ -277,19 +307,23 @@ def _declared(birth: Birth, metric: Metric) -> Declared:
 def read_block(birth: Birth, payload: Payload, aliases: Mapping[int, str]) -> Block:
     """Return the samples of a DDATA as float64, infinities as NaN, both counted.
 
-    `aliases` are those of the batch numbers, which are no samples.
+    `aliases` are those of the batch numbers, which are no samples; their time counts, since every
+    channel of a block may begin later than it.
 
     Raises:
         BadInputError: a metric is unknown, of the wrong type, or has a torn array.
     """
     samples: dict[str, Array] = {}
-    start: int | None = None
+    times: dict[str, int] = {}
     score: float | None = None
+    capture = ""
     missing = infinite = 0
     for metric in payload.metrics:
         if metric.name.startswith("Headrace/") or (
             metric.HasField("alias") and metric.alias in aliases
         ):
+            if metric.HasField("timestamp"):
+                times[metric.name] = metric.timestamp
             continue
         declared = _declared(birth, metric)
         if metric.is_null:
@@ -297,6 +331,11 @@ def read_block(birth: Birth, payload: Payload, aliases: Mapping[int, str]) -> Bl
         if declared.name == EDGE_SCORE:
             value = float(_scalar(metric, declared.datatype, declared.name))
             score = value if math.isfinite(value) else None
+            if metric.HasField("timestamp"):
+                times[EDGE_SCORE] = metric.timestamp
+            continue
+        if declared.name == EDGE_CAPTURE:
+            capture = metric.string_value
             continue
         if declared.name not in birth.info.channels:
             continue
@@ -308,10 +347,10 @@ def read_block(birth: Birth, payload: Payload, aliases: Mapping[int, str]) -> Bl
         missing += int(np.isnan(array).sum())
         samples[declared.name] = array
         if metric.HasField("timestamp"):
-            start = metric.timestamp if start is None else min(start, metric.timestamp)
-    return Block(
-        payload.timestamp if start is None else start, samples, score, missing, infinite
-    )  # fmt: skip
+            times[declared.name] = metric.timestamp
+    start = min(times.values(), default=payload.timestamp)
+    offsets = {name: times[name] - start for name in samples if times.get(name, start) > start}
+    return Block(start, samples, score, missing, infinite, capture, offsets)
 
 
 def is_historical(payload: Payload) -> bool:

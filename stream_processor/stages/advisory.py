@@ -40,7 +40,7 @@ from stream_processor.v1.alert_pb2 import (
 )
 
 SCHEMA = 1
-MODEL_VERSION = "headrace-detection/1"
+MODEL_VERSION = "headrace-detection/2"
 MACHINE_RULE = "machine-deviation"
 SENSOR_RULE = "sensor-quality"
 # Severity (1 is the alarm limit) from which a finding is high, and critical.
@@ -168,7 +168,9 @@ class AdvisoryGeneration:
         episode = self._machine
         deviation = item.deviation
         severity = item.condition.severity
-        mode, certain = diagnosis.mode, diagnosis.confidence >= CERTAIN
+        # One channel gives no means to tell one cause from another: nothing to wait for.
+        alone = len(item.known.channels) == 1
+        mode, certain = diagnosis.mode, alone or diagnosis.confidence >= CERTAIN
         if worst is not None and episode.raised and worst.channel == episode.channel:
             if worst.ratio >= 1.0:
                 mode, certain = worst.mode, True
@@ -194,6 +196,7 @@ class AdvisoryGeneration:
                 known[top],
                 float(deviation.observation.values[top]),
                 float(deviation.expected[top]),
+                bool(item.known.drivers),
             )
         advisory.evidence.CopyFrom(_machine_evidence(item.known, deviation, order))
         advisory.evidence.channel = known[top].channel

@@ -8,13 +8,15 @@ import numpy as np
 
 from stream_processor.frames import Frame
 from stream_processor.kernels.blocks import one_second_aggregates
+from stream_processor.stages.catalogue import is_waveform
 from stream_processor.stages.items import Outlook
 from stream_processor.v1.points_pb2 import Points, Waveform
 
 
 def waveform_id(frame: Frame, channel: str) -> str:
     """Return the id of a stored block: a function of machine, channel and event time."""
-    cause = "\n".join((frame.info.site, frame.info.equipment, channel, str(frame.start_time_ms)))
+    start_ms = frame.start_time_ms + frame.offsets_ms.get(channel, 0)
+    cause = "\n".join((frame.info.site, frame.info.equipment, channel, str(start_ms)))
     return hashlib.sha256(cause.encode()).hexdigest()[:24]
 
 
@@ -25,9 +27,32 @@ def waveform(frame: Frame, channel: str) -> Waveform:
         waveform_id=waveform_id(frame, channel),
         channel=channel,
         unit=declared.unit,
-        start_time_ms=frame.start_time_ms,
+        start_time_ms=frame.start_time_ms + frame.offsets_ms.get(channel, 0),
         sample_rate_hz=declared.sample_rate_hz,
         samples=frame.samples[channel].astype("<f4").tobytes(),
+    )
+
+
+def captured_points(frame: Frame) -> list[Points]:
+    """Return the waveforms of a captured frame, a message each: they are long."""
+    found = []
+    for name, samples in frame.samples.items():
+        declared = frame.info.channels.get(name)
+        if declared is not None and samples.size and is_waveform(declared):
+            found.append(_points(frame))
+            found[-1].waveforms.append(waveform(frame, name))
+    return found
+
+
+def _points(frame: Frame) -> Points:
+    info = frame.info
+    return Points(
+        site=info.site,
+        edge_node=info.edge_node,
+        equipment=info.equipment,
+        equipment_class=info.equipment_class,
+        equipment_path=info.path,
+        sent_time_ms=frame.sent_time_ms,
     )
 
 
@@ -36,15 +61,7 @@ def points_of(outlook: Outlook) -> Points:
     features = outlook.assessment.detections.features
     frame = features.frame
     info = frame.info
-    points = Points(
-        site=info.site,
-        edge_node=info.edge_node,
-        equipment=info.equipment,
-        equipment_class=info.equipment_class,
-        equipment_path=info.path,
-        sent_time_ms=frame.sent_time_ms,
-    )
-    start = frame.start_time_ms
+    points = _points(frame)
     for name, samples in frame.samples.items():
         declared = info.channels.get(name)
         if declared is None or not samples.size:
@@ -52,6 +69,7 @@ def points_of(outlook: Outlook) -> Points:
         rate = declared.sample_rate_hz
         step_ms = 1000.0 if rate > 1.0 else 1000.0 / rate
         found = one_second_aggregates(samples, rate)
+        start = frame.start_time_ms + frame.offsets_ms.get(name, 0)
         times = start + np.rint(np.arange(found.shape[1]) * step_ms).astype(np.int64)
         known = found[3] > 0
         points.aggregates.add(

@@ -54,13 +54,21 @@ def number(value: float, unit: str) -> str:
 
 
 def machine_summary(
-    equipment: str, mode: FailureMode.ValueType, feature: FeatureInfo, value: float, expected: float
+    equipment: str,
+    mode: FailureMode.ValueType,
+    feature: FeatureInfo,
+    value: float,
+    expected: float,
+    load_known: bool,
 ) -> str:
-    """Return what is wrong with a machine and the feature that says so."""
+    """Return what is wrong with a machine and the feature that says so.
+
+    `load_known` tells whether the expectation follows the machine's load.
+    """
     what = FEATURES.get(feature.name, "")
     subject = f"{feature.channel} {what}".strip()
     said = f"{subject} is {number(value, feature.unit)}"
-    usual = f"{number(expected, feature.unit)} expected at this load"
+    usual = f"{number(expected, feature.unit)} expected{' at this load' if load_known else ''}"
     if feature.scale == "log" and expected > 0.0:
         return f"{equipment}: {CAUSES[mode]}; {said}, {value / expected:.1f} times the {usual}."
     return f"{equipment}: {CAUSES[mode]}; {said} where {usual}."

@@ -364,3 +364,191 @@ def test_newer_state_is_refused() -> None:
     state = Acquisition().state() | {"schema": subject.SCHEMA + 1}
     with pytest.raises(ValueError, match="run the version that wrote it"):
         Acquisition.restore(state, NOW)
+
+
+def lost(node: Node, *ranges: int, boot_epoch: int = 1) -> list[Any]:
+    payload = Payload(timestamp=START_MS)
+    payload.metrics.add(
+        name="Headrace/Lost", datatype=29, bytes_value=np.array(ranges, "<u8").tobytes()
+    )
+    node.payloads.number(payload, boot_epoch, ranges[0])
+    return node.say("NDATA", payload.SerializeToString())
+
+
+def test_what_the_node_dropped_is_counted_and_not_waited_for(node: Node) -> None:
+    node.births()
+    node.block(1)
+    node.block(6, start_ms=START_MS + 6)
+    node.restart()
+    found = lost(node, 2, 3, 5, 5, 7, 9)
+    node.restart()
+    found += node.block(4, start_ms=START_MS + 4)
+    assert [f.batch for f in found] == [4, 6]
+    assert node.acquisition.marks()[-1].batch == 9
+    assert node.wait(100) == []
+    counts = node.acquisition.counts
+    assert (counts["lost"], counts["processed"], counts["resends"]) == (6, 3, 0)
+
+
+def test_a_loss_that_was_heard_before_is_acknowledged_again(node: Node) -> None:
+    node.births()
+    lost(node, 1, 4)
+    assert node.acquisition.marks() == [Mark("riverside", "gateway-1", 1, 4)]
+    lost(node, 1, 4)
+    assert node.acquisition.marks() == [Mark("riverside", "gateway-1", 1, 4)]
+    assert node.acquisition.counts["lost"] == 4
+
+
+def test_an_earlier_boot_may_begin_with_a_loss(node: Node) -> None:
+    node.births(5)
+    lost(node, 7, 11, boot_epoch=4)
+    node.block(12, boot_epoch=4, historical=True)
+    assert node.batches == [(4, 12)]
+    assert node.acquisition.counts["lost"] == 5
+
+
+@pytest.mark.parametrize(
+    "ranges", [(1, 2**40), (5, 4), (3, 4, 2**62, 2**62 + 1)], ids=["long", "backwards", "far"]
+)
+def test_an_absurd_loss_corrupts_nothing(node: Node, ranges: tuple[int, ...]) -> None:
+    node.births()
+    lost(node, *ranges)
+    assert node.reasons == ["WRONG_TYPE"]
+    node.block(1)
+    assert node.batches == [(1, 1)]
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+def test_the_state_of_a_version_before_is_read(node: Node, schema: int) -> None:
+    node.births()
+    node.block(1)
+    node.block(3, start_ms=START_MS + 3)
+    state = node.acquisition.state()
+    state["schema"] = schema
+    state["sequences"] = {epoch: s[: schema + 2] for epoch, s in state["sequences"].items()}
+    node.acquisition = Acquisition.restore(state, NOW)
+    node.block(2, start_ms=START_MS + 2)
+    assert node.batches == [(1, 1), (1, 2), (1, 3)]
+
+
+def born_after(node: Node, *earlier: int, boot_epoch: int = 5) -> list[Any]:
+    birth = Payload.FromString(node.payloads.node_birth(boot_epoch))
+    birth.metrics.add(name="Headrace/Earlier Boots", bytes_value=np.array(earlier, "<u8").tobytes())
+    found = node.say("NBIRTH", birth.SerializeToString())
+    return found + node.say("DBIRTH", node.payloads.device_birth("simulated"), "P-101")
+
+
+def test_what_an_earlier_boot_still_has_is_waited_for_and_asked_for(node: Node) -> None:
+    born_after(node, 4, 7, 9)
+    node.block(8, boot_epoch=4, start_ms=START_MS + 8)
+    node.block(1, boot_epoch=5, start_ms=START_MS + 10)
+    node.restart()
+    node.block(2, boot_epoch=5, start_ms=START_MS + 11)
+    assert node.batches == []
+    assert node.acquisition.marks() == [Mark("riverside", "gateway-1", 4, 6)]
+    requests = node.wait(3)
+    assert requests == [Resend("riverside", "gateway-1", 4, first, first) for first in (7, 9)]
+    node.block(9, boot_epoch=4, start_ms=START_MS + 9, historical=True)
+    node.block(7, boot_epoch=4, start_ms=START_MS + 7, historical=True)
+    assert node.batches == [(4, 7), (4, 8), (4, 9), (5, 1), (5, 2)]
+    assert node.acquisition.counts["lost"] == 0
+
+
+def test_an_earlier_boot_that_says_nothing_is_given_up_and_the_next_goes_on(node: Node) -> None:
+    born_after(node, 3, 1, 2, 4, 1, 1)
+    node.block(1, boot_epoch=5)
+    lost(node, 1, 1, boot_epoch=4)
+    assert node.batches == []
+    node.wait(100)
+    assert node.batches == [(5, 1)]
+    assert node.acquisition.counts["lost"] == 3
+
+
+def test_a_birth_that_tells_of_no_earlier_boot_ends_the_waiting(node: Node) -> None:
+    born_after(node, 4, 1, 2)
+    node.block(1, boot_epoch=5)
+    assert node.batches == []
+    born_after(node)
+    assert node.batches == [(5, 1)]
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [(4, 1), (5, 1, 2), (0, 1, 2), (4, 0, 2), (4, 3, 2), (4, 1, 2**63), (4, 1, 2) * 129],
+    ids=["torn", "own", "none", "zero", "backwards", "long", "many"],
+)
+def test_absurd_earlier_boots_are_set_aside(node: Node, earlier: tuple[int, ...]) -> None:
+    born_after(node, *earlier)
+    assert node.reasons == ["WRONG_TYPE"]
+    node.births(5)
+    node.block(1, boot_epoch=5)
+    assert node.batches == [(5, 1)]
+
+
+def test_boots_without_number_are_forgotten_but_the_one_that_speaks(node: Node) -> None:
+    boots = subject.REMEMBERED_EPOCHS + 9
+    born_after(node, 5, 1, 2, boot_epoch=2 * boots)
+    for epoch in range(6, 6 + boots):
+        node.block(1, boot_epoch=epoch, start_ms=START_MS + epoch)
+    assert len(node.acquisition.sequences) == subject.REMEMBERED_EPOCHS
+    # Its waiting ended with what was forgotten.
+    node.wait(3)
+    assert (5 + boots, 1) in node.batches
+    node.block(1, boot_epoch=4, start_ms=START_MS)
+    assert node.batches[-1] == (4, 1)
+
+
+def captured(node: Node, batch: int, start_ms: int, capture: str = "5 loud") -> list[Any]:
+    metrics = [Metric(name="Edge/Capture", string_value=capture)] if capture else []
+    return node.block(batch, start_ms=start_ms, metrics=metrics)
+
+
+def with_capture(birth: bytes) -> bytes:
+    payload = Payload.FromString(birth)
+    payload.metrics.add(name="Edge/Capture", datatype=12, is_null=True)
+    return payload.SerializeToString()
+
+
+def test_captured_blocks_may_come_late_and_turn_no_clock_back(node: Node) -> None:
+    node.say("NBIRTH", node.payloads.node_birth())
+    node.say("DBIRTH", with_capture(node.payloads.device_birth()), "P-101")
+
+    (first,) = captured(node, 1, START_MS - 3000, capture="")
+    (early,) = captured(node, 2, START_MS - 9000)
+    (timely,) = captured(node, 3, START_MS - 2000)
+    (refused,) = captured(node, 4, START_MS - 2500, capture="")
+    (same,) = captured(node, 5, START_MS - 2000)
+
+    assert [(f.capture, f.late) for f in (first, early, timely, same)] == [
+        ("", False),
+        ("5 loud", True),
+        ("5 loud", False),
+        ("5 loud", False),
+    ]
+    assert isinstance(refused, SetAside)
+    assert early.start_time_ms == START_MS - 9000
+
+
+def test_samples_that_begin_later_say_so(node: Node) -> None:
+    node.births()
+    later = Metric(alias=3, timestamp=START_MS - 400, bytes_value=np.array([21.5], "<f8").tobytes())
+
+    (frame,) = node.block(1, start_ms=START_MS - 1000, metrics=[later])
+
+    assert frame.start_time_ms == START_MS - 1000
+    assert frame.offsets_ms == {"Temperature": 600}
+
+
+def test_a_score_without_samples_has_its_own_time(node: Node) -> None:
+    node.births()
+    payload = Payload(timestamp=START_MS)
+    payload.metrics.add(alias=2, timestamp=START_MS - 5000, float_value=0.5)
+    node.payloads.number(payload, 1, 1)
+
+    (frame,) = node.say("DDATA", payload.SerializeToString(), "P-101")
+
+    assert (frame.start_time_ms, frame.edge_score, dict(frame.samples)) == (
+        START_MS - 5000,
+        0.5,
+        {},
+    )

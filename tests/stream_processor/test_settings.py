@@ -31,6 +31,15 @@ def test_one_clear_error_names_the_variable(name: str, value: str) -> None:
         Settings.from_environment({name: value})
 
 
+def test_a_certificate_needs_whom_to_trust() -> None:
+    with pytest.raises(SettingsError, match="HEADRACE_MQTT_AUTHORITY"):
+        Settings.from_environment({"HEADRACE_MQTT_CERTIFICATE": "processor.pem"})
+    settings = Settings.from_environment({"HEADRACE_MQTT_AUTHORITY": "authority.pem"})
+    assert settings.mqtt_authority is not None
+    assert settings.mqtt_authority.is_absolute()
+    assert settings.mqtt_certificate is None
+
+
 def test_secrets_are_not_shown() -> None:
     shown = Settings.from_environment(
         {

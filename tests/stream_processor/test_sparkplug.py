@@ -93,6 +93,21 @@ def test_the_edge_score_is_no_channel_and_null_metrics_are_no_samples(payloads: 
     assert (block.edge_score, block.samples, block.start_time_ms) == (0.5, {}, 5)
 
 
+def test_a_block_begins_with_its_batch_although_its_channels_may_begin_later(
+    payloads: Any,
+) -> None:
+    birth = read_birth("s", "n", "e", payloads.device_birth())
+    sample = np.array([1.0], "<f4").tobytes()
+    metrics = [
+        Metric(name="Headrace/Batch", timestamp=1000, long_value=1),
+        Metric(alias=1, timestamp=2000, bytes_value=sample),
+    ]
+
+    block = read_block(birth, Payload(timestamp=9000, metrics=metrics), {})
+
+    assert (block.start_time_ms, block.offsets_ms) == (1000, {"Vibration": 1000})
+
+
 def test_a_scalar_of_a_foreign_device_is_one_sample() -> None:
     birth = read_birth("s", "n", "e", birth_with(Metric(name="Level", alias=4, datatype=10)))
     block = read_block(birth, Payload(metrics=[Metric(alias=4, timestamp=2, double_value=3.5)]), {})
