@@ -21,6 +21,8 @@ from cloud_api.sign_in.accounts import Accounts
 from cloud_api.sign_in.authenticator import COOKIE
 from cloud_api.sign_in.routes import SIGN_IN, session_routes
 from cloud_api.static import WEB, WebApplication
+from cloud_api.update_routes import update_routes
+from cloud_api.updates import UpdateRepository
 from erp_modules.kernel import rest
 from erp_modules.kernel.application import Application
 from erp_modules.kernel.authorisation import Authenticator
@@ -33,9 +35,12 @@ def create_app(
     authenticator: Authenticator,
     hub: LiveHub,
     readiness: Readiness,
+    updates: UpdateRepository | None = None,
     web: Path = WEB,
 ) -> FastAPI:
-    """Return the ASGI application; everything but health and the UI's files needs a sign-in."""
+    """Return the ASGI application; everything but health, signed updates and the UI's files needs
+    a sign-in.
+    """
     app = FastAPI(title="Headrace", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(session_routes(accounts, authenticator, application.authorisation))
     document = _document(application, app)
@@ -63,6 +68,7 @@ def create_app(
         Route("/metrics", metrics),
         Route("/openapi.json", describe),
         WebSocketRoute("/v1/live", hub.serve),
+        *update_routes(updates),
         *rest.routes(application, authenticator),
         Route(
             "/{path:path}",

@@ -21,3 +21,9 @@ LIVE_LAGGING = Counter(
     "headrace_cloud_api_live_lagging_total", "Times a browser was too slow and skipped messages"
 )
 SIGN_IN_FAILURES = Counter("headrace_cloud_api_sign_in_failures_total", "Wrong passwords")
+FLEET_MESSAGES = Counter(
+    "headrace_cloud_api_fleet_messages_total", "Reports and outcomes of gateways that were kept"
+)
+FLEET_REJECTED = Counter(
+    "headrace_cloud_api_fleet_rejected_total", "Reports and outcomes that could not be kept"
+)

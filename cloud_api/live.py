@@ -52,7 +52,7 @@ class Subscription:
         """
         try:
             body = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SubscriptionError("not JSON") from error
         wanted = body.get("subscribe") if isinstance(body, dict) else None
         if not isinstance(wanted, dict):

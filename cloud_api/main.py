@@ -21,6 +21,11 @@ from nats.js import JetStreamContext
 from cloud_api import logs
 from cloud_api.app import create_app
 from cloud_api.dead_letters import DeadLetterLog, DeadLetterService
+from cloud_api.fleet_authority import AuthorityError, open_authority
+from cloud_api.fleet_broker import FOLDER as BROKER
+from cloud_api.fleet_broker import USERS, BrokerList, Login
+from cloud_api.fleet_commands import CommandSender
+from cloud_api.fleet_consumer import FleetConsumer
 from cloud_api.grpc_server import GrpcServer
 from cloud_api.historian import HistorianError, open_historian
 from cloud_api.historian_service import HistorianService
@@ -33,8 +38,12 @@ from cloud_api.sign_in.authenticator import SignInAuthenticator
 from cloud_api.sign_in.migrate import upgrade
 from cloud_api.sign_in.throttle import Throttle
 from cloud_api.streams import ensure_streams
+from cloud_api.updates import FOLDER as UPDATES
+from cloud_api.updates import RepositoryMissingError, UpdateRepository
+from erp_modules.fleet.manifest import manifest as fleet_manifest
+from erp_modules.fleet.ports import Ports
 from erp_modules.kernel.authorisation import Role
-from erp_modules.kernel.bootstrap import bootstrap
+from erp_modules.kernel.bootstrap import bootstrap, discover
 from erp_modules.kernel.consumer import EventConsumers
 from erp_modules.kernel.manifest import Manifest
 from erp_modules.kernel.outbox import OutboxRelay, ensure_stream
@@ -61,6 +70,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     Raises:
         SettingsError: an address is taken.
         HistorianError: the historian cannot be opened.
+        AuthorityError: the certificate authority's files cannot be used.
         Exception: what made a part end.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -78,7 +88,24 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             Role.ENGINEER: ("historian.point.read", "stream.dead_letter.read"),
         },
     )
-    application = bootstrap(settings.database_url, extra=[manifest])
+    updates = _updates(settings)
+    fleet = fleet_manifest(
+        Ports(
+            authority=open_authority(settings.data_dir),
+            updates=updates,
+            broker=BrokerList(
+                host=settings.mqtt_host,
+                port=settings.mqtt_port,
+                path=settings.data_dir / BROKER / USERS,
+                login=Login(settings.broker_user, settings.broker_password),
+                pid_file=settings.broker_pid_file,
+                services=settings.broker_services,
+            ),
+            commands=CommandSender(broker, asyncio.get_running_loop()),
+        )
+    )
+    modules = [fleet if module.name == fleet.name else module for module in discover()]
+    application = bootstrap(settings.database_url, manifests=modules, extra=[manifest])
     upgrade(application.database.engine)
     accounts = Accounts(
         application.database, application.clock, Throttle(time.monotonic), settings.api_token
@@ -94,15 +121,17 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     authenticator = SignInAuthenticator(accounts)
     hub = LiveHub(authenticator, application.authorisation, _version())
     consumer = PointsConsumer(jetstream, historian)
+    fleet_consumer = FleetConsumer(jetstream, application)
     grpc_server = GrpcServer(application, authenticator)
     readiness = Readiness(
         {
             "broker": lambda: broker.is_connected,
             "grpc": lambda: grpc_server.running,
             "points": lambda: consumer.running,
+            "fleet": lambda: fleet_consumer.running,
         }
     )
-    app = create_app(application, accounts, authenticator, hub, readiness)
+    app = create_app(application, accounts, authenticator, hub, readiness, updates)
     http_server = _HttpServer(
         uvicorn.Config(
             app,
@@ -126,6 +155,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             group.create_task(EventConsumers(application, jetstream).run())
             group.create_task(JobRunner(application).run())
             group.create_task(consumer.run())
+            group.create_task(fleet_consumer.run())
             await grpc_server.set_serving(True)
             log.info("running", http=settings.http_port, grpc=settings.grpc_port)
 
@@ -154,6 +184,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         historian.close()
         application.close()
         log.info("stopped")
+
+
+def _updates(settings: Settings) -> UpdateRepository | None:
+    try:
+        return UpdateRepository(settings.data_dir / UPDATES)
+    except RepositoryMissingError as error:
+        log.info("no_update_repository", reason=str(error), order="headrace fleet keys init")
+        return None
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -233,7 +271,7 @@ def main() -> int:
     log.info("settings", **settings.redacted())
     try:
         asyncio.run(_until_signalled(settings))
-    except (SettingsError, HistorianError) as error:
+    except (SettingsError, HistorianError, AuthorityError) as error:
         sys.stderr.write(f"cloud_api: {error}\n")
         return 2
     return 0

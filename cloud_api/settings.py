@@ -40,14 +40,21 @@ def _without_password(url: str) -> str:
 class Settings:
     """The server's settings; `docs/contracts.md` says what each means.
 
+    `mqtt_host` and `mqtt_port` are what an enrolled gateway is told; `broker_services` the users of
+    our own certificates.
+
     `admin_password` is that of the user `admin` at the first start; empty lets the server make one
     and print it.
     """
 
     data_dir: Path
     nats_url: str
+    mqtt_host: str
+    mqtt_port: int
     broker_user: str
     broker_password: str
+    broker_pid_file: Path | None
+    broker_services: tuple[str, ...]
     http_host: str
     http_port: int
     grpc_host: str
@@ -73,14 +80,23 @@ class Settings:
         log_format = text("HEADRACE_LOG_FORMAT", "console" if sys.stderr.isatty() else "json")
         if log_format not in ("console", "json"):
             raise SettingsError(f"HEADRACE_LOG_FORMAT is {log_format!r}: give console or json")
+        pid_file = text("HEADRACE_BROKER_PID_FILE")
         api_token = text("HEADRACE_API_TOKEN")
         if api_token and len(api_token) < 16:
             raise SettingsError("HEADRACE_API_TOKEN is too short: give at least 16 characters")
         return cls(
             data_dir=data_dir,
             nats_url=text("HEADRACE_NATS_URL", "nats://127.0.0.1:4222"),
+            mqtt_host=text("HEADRACE_GATEWAY_MQTT_HOST", text("HEADRACE_MQTT_HOST", "127.0.0.1")),
+            mqtt_port=_port(
+                environment,
+                "HEADRACE_GATEWAY_MQTT_PORT",
+                _port(environment, "HEADRACE_MQTT_PORT", 1883),
+            ),
             broker_user=text("HEADRACE_BROKER_USER"),
             broker_password=text("HEADRACE_BROKER_PASSWORD"),
+            broker_pid_file=Path(pid_file).absolute() if pid_file else None,
+            broker_services=tuple(text("HEADRACE_BROKER_SERVICES").split()),
             http_host=text("HEADRACE_HTTP_HOST", "127.0.0.1"),
             http_port=_port(environment, "HEADRACE_HTTP_PORT", 8080),
             grpc_host=text("HEADRACE_GRPC_HOST", "127.0.0.1"),

@@ -8,6 +8,7 @@ from nats.js.errors import BadRequestError, NotFoundError
 
 POINTS = "POINTS"
 DEAD_LETTERS = "DEADLETTER"
+FLEET = "FLEET"
 
 CONFIGURATIONS = (
     StreamConfig(
@@ -30,6 +31,16 @@ CONFIGURATIONS = (
         max_age=30 * 24 * 3600,
         max_bytes=256 * 1024**2,
         duplicate_window=600,
+    ),
+    StreamConfig(
+        name=FLEET,
+        description="What gateways report of themselves, and what became of commands",
+        subjects=["headrace.report.>", "headrace.outcome.>"],
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.OLD,
+        max_age=24 * 3600,
+        max_bytes=256 * 1024**2,
     ),
 )
 

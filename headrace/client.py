@@ -21,11 +21,12 @@ class ApiError(RuntimeError):
 
 
 class ApiClient:
-    """A signed-in session over REST."""
+    """A session over REST: signed in, or with a bearer token."""
 
-    def __init__(self, base_url: str, timeout: float = 15.0) -> None:
+    def __init__(self, base_url: str, timeout: float = 15.0, token: str = "") -> None:
+        headers = {"Origin": base_url} | ({"Authorization": f"Bearer {token}"} if token else {})
         self._http = httpx.Client(
-            base_url=base_url, timeout=timeout, headers={"Origin": base_url}, trust_env=False
+            base_url=base_url, timeout=timeout, headers=headers, trust_env=False
         )
 
     def __enter__(self) -> Self:

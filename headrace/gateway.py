@@ -12,6 +12,8 @@ def _toml(value: Any) -> str:
     """Return a TOML value; JSON's are TOML's too, but for surrogate pairs and DEL."""
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

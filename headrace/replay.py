@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from edge_agent import drivers
 from edge_agent.drivers.recording.driver import RecordingDriver, tag_of
 from headrace import gateway, verdict
 from headrace.client import Resource
@@ -56,7 +57,7 @@ def run(
     """Replay `path` and return alarms, tickets and counts.
 
     Raises:
-        RecordingError: the file cannot be read as sensor data.
+        OptionsError: the file cannot be read as sensor data.
         SupervisorError: a process failed.
     """
     options: dict[str, Any] = {
@@ -67,7 +68,9 @@ def run(
         "tag": tag_of(path),
     }
     # Read it once here, so that a bad file is said before anything starts.
-    driver = RecordingDriver.from_options({k: v for k, v in options.items() if v is not None})
+    given = {name: value for name, value in options.items() if value is not None}
+    driver = drivers.open_driver("recording", given)
+    assert isinstance(driver, RecordingDriver)
     started = time.monotonic()
     with running(data_dir) as stack:
         configuration = gateway.write(

@@ -292,4 +292,6 @@ def _may_rename(ticket: TicketRow, alarm: AlarmRow, mode: FailureMode) -> bool:
 
 
 def _title(mode: FailureMode, equipment: str) -> str:
+    if mode is FailureMode.UNDETERMINED:
+        return f"Abnormal behaviour of {equipment}"
     return f"{mode.words.capitalize()} on {equipment}"

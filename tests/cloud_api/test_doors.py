@@ -19,6 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from cloud_api.v1 import historian_pb2
+from erp_modules.fleet.v1 import fleet_pb2
 from erp_modules.kernel.authorisation import Role
 from erp_modules.kernel.policies import policy_of
 from erp_modules.maintenance.v1 import maintenance_pb2
@@ -26,12 +27,13 @@ from erp_modules.supply_chain.v1 import supply_chain_pb2
 
 METHODS: list[MethodDescriptor] = [
     method
-    for contract in (maintenance_pb2, supply_chain_pb2, historian_pb2)
+    for contract in (maintenance_pb2, supply_chain_pb2, historian_pb2, fleet_pb2)
     for service in contract.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 ]
-# Signing in itself, and the only things a stranger is told.
-OPEN = {("post", "/v1/session")}
+# Signing in itself, and what a gateway proves itself for by a token or its key.
+BY_PROOF = {"EnrolGateway": "/v1/gateways:enrol", "RenewGateway": "/v1/gateways:renew"}
+OPEN = {("post", "/v1/session"), *(("post", path) for path in BY_PROOF.values())}
 EQUIPMENT = "erp_modules.maintenance.v1.EquipmentService"
 
 
@@ -86,11 +88,16 @@ def test_a_stranger_gets_nothing_over_rest(
 
 
 def test_a_stranger_gets_nothing_over_grpc(channel: grpc.Channel) -> None:
+    assert {m.name for m in METHODS if policy_of(m).scope == "public"} == set(BY_PROOF)
     for method in METHODS:
         for token in ("", "a-guess-of-the-token"):
             with pytest.raises(grpc.RpcError) as refused:
                 call(channel, method, token=token)
-            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED, method.full_name
+            code = refused.value.code()
+            if method.name in BY_PROOF:
+                assert code is grpc.StatusCode.INVALID_ARGUMENT, method.full_name
+            else:
+                assert code is grpc.StatusCode.UNAUTHENTICATED, method.full_name
 
 
 def test_the_processor_may_report_and_read_and_nothing_else(
@@ -98,7 +105,7 @@ def test_the_processor_may_report_and_read_and_nothing_else(
 ) -> None:
     for method in METHODS:
         scope = policy_of(method).scope
-        allowed = scope.endswith(".read") or scope == "maintenance.advisory.write"
+        allowed = scope.endswith(".read") or scope in ("maintenance.advisory.write", "public")
         try:
             call(channel, method, token=server.token)
             code = grpc.StatusCode.OK

@@ -8,8 +8,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +21,10 @@ import nats
 import numpy as np
 import pytest
 from google.protobuf.json_format import MessageToDict
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from cloud_api.updates import FOLDER as UPDATES
+from headrace import release_signing
 from headrace.broker import Broker, free_port
 from stream_processor.v1.alert_pb2 import (
     ADVISORY_STATE_RAISED,
@@ -191,7 +194,10 @@ def worn_bearing(machine: Machine, at: float) -> Advisory:
 
 
 class PlantServer:
-    """`python -m cloud_api` with a broker of its own, and a person who is signed in over REST."""
+    """`python -m cloud_api` with a broker of its own, and a person who is signed in over REST.
+
+    Its update repository is that of the keys in the folder `keys`.
+    """
 
     password = PASSWORD
     # The alarm and the ticket of the worn bearing of P-101.
@@ -200,12 +206,16 @@ class PlantServer:
     def __init__(self, folder: Path) -> None:
         self.broker = Broker(folder / "broker")
         self.broker.start()
+        self.data, self.keys = folder / "data", folder / "keys"
+        release_signing.make_keys(self.keys)
+        self.data.mkdir()
+        release_signing.install(self.keys, self.data / UPDATES)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         environment = {
             **os.environ,
             **self.broker.environment,
-            "HEADRACE_DATA_DIR": str(folder / "data"),
+            "HEADRACE_DATA_DIR": str(self.data),
             "HEADRACE_HTTP_PORT": str(self.port),
             "HEADRACE_GRPC_PORT": str(free_port()),
             "HEADRACE_ADMIN_PASSWORD": PASSWORD,
@@ -390,12 +400,11 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
-@pytest.fixture
-def page(browser: Browser, plant: PlantServer) -> Iterator[Page]:
-    """A page of a person who is signed in; it must leave nothing in the console."""
+@contextmanager
+def signed_in(browser: Browser, server: PlantServer) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    token = next(c for c in plant.http.cookies.jar)
-    context.add_cookies([{"name": token.name, "value": token.value or "", "url": plant.url}])
+    token = next(c for c in server.http.cookies.jar)
+    context.add_cookies([{"name": token.name, "value": token.value or "", "url": server.url}])
     opened = context.new_page()
     said: list[str] = []
     opened.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
@@ -405,3 +414,46 @@ def page(browser: Browser, plant: PlantServer) -> Iterator[Page]:
     context.close()
     # What the server refused is the page's to say; the browser says it of every 4xx.
     assert [line for line in said if "status of 4" not in line] == []
+
+
+@pytest.fixture
+def page(browser: Browser, plant: PlantServer) -> Iterator[Page]:
+    """A page of a person who is signed in; it must leave nothing in the console."""
+    with signed_in(browser, plant) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def new_server() -> Callable[[Path], PlantServer]:
+    """Starts a server with nothing in its books; who asks for it stops it."""
+    return PlantServer
+
+
+@pytest.fixture(scope="session")
+def visit() -> Callable[[Browser, PlantServer], AbstractContextManager[Page]]:
+    """Opens a page at a server, as `page` does."""
+    return signed_in
+
+
+@pytest.fixture(scope="session")
+def check_operable() -> Callable[[Page], None]:
+    """Checks that a page is there, fits its window, and that all of its controls have names."""
+
+    def check(page: Page) -> None:
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.locator(".skeleton")).to_have_count(0)
+        assert page.get_by_role("main").count() == 1
+        size = page.viewport_size
+        assert size is not None
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        nameless = page.evaluate(
+            """() => [...document.querySelectorAll("button, a, input, select, textarea")]
+                .filter((e) => e.checkVisibility())
+                .filter((e) => !(e.textContent.trim() || e.ariaLabel || e.title || e.labels?.length
+                                 || e.querySelector("img[alt]:not([alt=''])")))
+                .map((e) => e.outerHTML)"""
+        )
+        assert nameless == []
+        expect(page.get_by_role("navigation", name="Main")).to_have_count(1)
+
+    return check

@@ -193,7 +193,7 @@ def test_a_machine_that_was_well_for_a_day_has_a_new_trouble(
 
 def test_a_cause_named_later_names_the_ticket(call: Call, report: Call, events: Call) -> None:
     opened = report(failure_mode=UNDETERMINED)
-    assert opened.ticket.title == "Undetermined on P-101"
+    assert opened.ticket.title == "Abnormal behaviour of P-101"
     named = report(2)
     assert named.ticket.failure_mode == alert_pb2.FAILURE_MODE_BEARING_OUTER_RACE
     assert named.ticket.title == "Bearing outer race on P-101"
