@@ -12,6 +12,8 @@ const output = join(web, "src", "contracts.ts");
 const sources = [
   "erp_modules/maintenance",
   "erp_modules/supply_chain",
+  "erp_modules/fleet",
+  "edge_agent/v1/report.proto",
   "cloud_api",
   "stream_processor/v1/alert.proto",
 ];
@@ -21,6 +23,7 @@ const LONGS = new Set(["int64", "uint64", "sint64", "fixed64", "sfixed64"]);
 const WELL_KNOWN = new Map([
   ["Timestamp", "string"],
   ["FieldMask", "string"],
+  ["Duration", "string"],
   ["Empty", "Record<string, never>"],
 ]);
 
@@ -72,14 +75,17 @@ function writeMessage(message) {
   const shape = [];
   for (const field of message.fieldsArray) {
     const { type, optional, mark, shape: inner } = typeOf(field);
-    const absent = request || (!field.repeated && (optional || field.options?.proto3_optional));
+    const absent =
+      request || (!field.repeated && (optional || field.options?.proto3_optional || field.partOf));
     text += `${comment(field, "  ")}  ${camel(field.name)}${absent ? "?" : ""}: ${type}${field.repeated ? "[]" : ""};\n`;
     if (field.repeated) shape.push(`${camel(field.name)}: ${repeatedShape(inner, type)}`);
     else if (inner) shape.push(`${camel(field.name)}: ${inner}`);
     else if (!absent) shape.push(`${camel(field.name)}: ${mark}`);
+    // Absent, or a number even where JSON needs a text for it.
+    else if (!request && type === "number") shape.push(`${camel(field.name)}: null`);
   }
   text += "}\n";
-  if (!request) text += `const ${message.name}Shape: Shape = { ${shape.join(", ")} };\n`;
+  if (answered.has(message.name)) text += `const ${message.name}Shape: Shape = { ${shape.join(", ")} };\n`;
   return text;
 }
 
@@ -91,9 +97,11 @@ function writeEnum(item) {
   );
 }
 
+const optionOf = (method, name) => method.parsedOptions?.find((entry) => name in entry)?.[name];
+
 /** The verb, path and body of a method's `google.api.http`; undefined without one. */
 function binding(method) {
-  const option = method.parsedOptions?.find((entry) => "(google.api.http)" in entry)?.["(google.api.http)"];
+  const option = optionOf(method, "(google.api.http)");
   const verb = ["get", "post", "put", "patch", "delete"].find((name) => option?.[name]);
   return (
     verb && {
@@ -110,11 +118,26 @@ function writeCall(method) {
   const [request, response] = [last(method.requestType), last(method.responseType)];
   const answer = WELL_KNOWN.get(response) ?? response;
   const shape = messages.has(response) ? `${response}Shape` : "{}";
+  const { scope = "" } = optionOf(method, "(erp_modules.kernel.v1.policy)") ?? {};
   return (
     `${comment(method)}export const ${lower(method.name)} = /* @__PURE__ */ call<${request}, ${answer}>` +
-    `("${http.verb}", "${http.path}", "${camel(http.body)}", ${shape});\n`
+    `("${http.verb}", "${http.path}", "${camel(http.body)}", ${shape}, "${scope}");\n`
   );
 }
+
+/** The names of messages that an answer holds: only those have gaps to be filled. */
+function answers() {
+  const found = new Set();
+  const visit = (name) => {
+    if (!messages.has(name) || found.has(name)) return;
+    found.add(name);
+    messages.get(name).fieldsArray.forEach((field) => visit(last(field.type)));
+  };
+  for (const service of services)
+    for (const method of service.methodsArray) if (binding(method)) visit(last(method.responseType));
+  return found;
+}
+const answered = answers();
 
 /** Messages with what they hold before them, so that a shape never names a later one. */
 function inOrder() {

@@ -93,14 +93,21 @@ export function toQuery(fields: Fields): string {
   return text && `?${text}`;
 }
 
+/** One RPC, and the scope that it needs. */
+export interface Call<Request, Answer> {
+  (request: Request, signal?: AbortSignal): Promise<Answer>;
+  readonly scope: string;
+}
+
 /** Return the typed call of one RPC by its HTTP binding. */
 export function call<Request extends object, Answer>(
   method: string,
   template: string,
   body: string,
   shape: Shape,
-) {
-  return async (request: Request, signal?: AbortSignal): Promise<Answer> => {
+  scope: string,
+): Call<Request, Answer> {
+  const run = async (request: Request, signal?: AbortSignal): Promise<Answer> => {
     const { path, used } = bindPath(template, request as Fields);
     const rest = Object.fromEntries(Object.entries(request).filter(([name]) => !used.has(name)));
     let payload: unknown;
@@ -110,4 +117,5 @@ export function call<Request extends object, Answer>(
       body === "*" ? "" : toQuery(Object.fromEntries(Object.entries(rest).filter(([n]) => n !== body)));
     return fill(shape, await send(method, path + query, payload, signal)) as Answer;
   };
+  return Object.assign(run, { scope });
 }

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { LocationProvider, Route, Router, useLocation } from "preact-iso";
+import { lazy, LocationProvider, Route, Router, useLocation } from "preact-iso";
 import { Failed } from "./components/states";
 import { AlarmsPage } from "./pages/alarms";
 import { EquipmentPage } from "./pages/equipment";
@@ -20,18 +20,34 @@ import { Pocket, Rail } from "./shell/rail";
 import { Toasts } from "./shell/toasts";
 import { Topbar } from "./shell/topbar";
 
+function Unloaded() {
+  const error = new Error(
+    "This page could not be loaded: the server is away, or newer than what is open here.",
+  );
+  return <Failed error={error} retry={() => location.reload()} />;
+}
+
+/** One chunk: what engineers need and the phone of a technician need not load. */
+const fleet = () =>
+  import("./pages/fleet").catch(() => ({
+    FleetPage: Unloaded,
+    GatewayPage: Unloaded,
+    RolloutPage: Unloaded,
+  }));
+const FleetPage = lazy(async () => (await fleet()).FleetPage);
+const GatewayPage = lazy(async () => (await fleet()).GatewayPage);
+const RolloutPage = lazy(async () => (await fleet()).RolloutPage);
+
 /** A new page begins at its top, and says so to a screen reader. */
-function useArrival(): void {
-  const { path } = useLocation();
-  useEffect(() => {
-    scrollTo(0, 0);
-    const heading = document.querySelector("main h1")?.textContent?.trim();
-    document.title = heading ? `${heading} · Headrace` : "Headrace";
-  }, [path]);
+function arrive(): void {
+  scrollTo(0, 0);
+  const heading = document.querySelector("main h1")?.textContent?.trim();
+  document.title = heading ? `${heading} · Headrace` : "Headrace";
 }
 
 function Shell() {
-  useArrival();
+  const { path } = useLocation();
+  useEffect(arrive, [path]);
   return (
     <div class="shell">
       <a class="skip" href="#main">
@@ -43,7 +59,7 @@ function Shell() {
         <AlarmBand />
         <ConnectionBanner />
         <main id="main" tabIndex={-1}>
-          <Router>
+          <Router onLoadEnd={arrive}>
             <Route path="/" component={PlantPage} />
             <Route path="/equipment/:tag" component={EquipmentPage} />
             <Route path="/signals" component={SignalsPage} />
@@ -51,6 +67,9 @@ function Shell() {
             <Route path="/work" component={WorkPage} />
             <Route path="/work/:id" component={TicketPage} />
             <Route path="/stores" component={StoresPage} />
+            <Route path="/fleet" component={FleetPage} />
+            <Route path="/fleet/gateways/:id" component={GatewayPage} />
+            <Route path="/fleet/rollouts/:id" component={RolloutPage} />
             <Route path="/set-aside" component={SetAsidePage} />
             <Route path="/me" component={MePage} />
             <Route default component={NotFoundPage} />

@@ -37,6 +37,26 @@ export function quantity(value: number, unit: string): string {
 export const percent = (share: number): string =>
   Number.isFinite(share) ? `${Math.round(share * 100)}${THIN}%` : "–";
 
+const SIZES = ["B", "KiB", "MiB", "GiB", "TiB"] as const;
+
+/** Return a size in its largest unit that fits, such as `48.2 MiB`. */
+export function bytes(size: number): string {
+  if (!Number.isFinite(size)) return "–";
+  const step = Math.min(SIZES.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, size)) / 10)));
+  const value = size / 1024 ** step;
+  return `${step === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)}${THIN}${SIZES[step]}`;
+}
+
+/** Return seconds with their sign, such as `+0.12 s` or `−3 min`. */
+export function signedSeconds(seconds: number): string {
+  if (!Number.isFinite(seconds)) return "–";
+  const size = Math.abs(seconds);
+  if (size < 0.005) return `0.00${THIN}s`;
+  const sign = seconds < 0 ? "−" : "+";
+  if (size >= 120) return sign + duration(size * 1000);
+  return `${sign}${size >= 10 ? size.toFixed(0) : size.toFixed(2)}${THIN}s`;
+}
+
 /** Return a decimal string of the books without needless zeros. */
 export function decimal(text: string): string {
   return text.includes(".") ? text.replace(/\.?0+$/, "") : text || "0";

@@ -24,8 +24,12 @@ import {
 export interface Field {
   name: string;
   label: string;
-  kind: "line" | "text" | "time" | "failureMode" | "bin";
+  kind: "line" | "text" | "time" | "failureMode" | "bin" | "choice";
   required: boolean;
+  /** Of the kind `choice`. */
+  choices?: readonly { value: string; label: string }[];
+  /** What is allowed, in a few words. */
+  hint?: string;
 }
 
 /** One step of a life cycle, with the states it may be taken from. */
@@ -38,6 +42,12 @@ export interface Action<Resource, State> {
   /** Cannot be taken back: asks once, with the name of the thing. */
   final?: boolean;
   primary?: boolean;
+  /** What will come of it: asks once, with these words. */
+  consequence?: (resource: Resource) => string;
+  /** What who takes it needs, as `Call.scope` says. */
+  scope?: string;
+  /** Why this very thing may not take it just now; empty when it may. */
+  blocked?: (resource: Resource) => string;
   /** Whether this very thing may take it. */
   only?: (resource: Resource) => boolean;
   run: (resource: Resource, values: Record<string, string>) => Promise<Resource>;

@@ -6,6 +6,7 @@ import "./styles/controls.css";
 import "./styles/values.css";
 import "./styles/lists.css";
 import "./styles/pages.css";
+import "./styles/fleet.css";
 import { App } from "./app";
 import { follow } from "./store";
 

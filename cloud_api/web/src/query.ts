@@ -10,6 +10,22 @@ export interface Query<T> {
   set: (data: T) => void;
 }
 
+/** Call `reload` every so many milliseconds while the page is seen; 0 for never. */
+export function useEvery(milliseconds: number, reload: () => void): void {
+  useEffect(() => {
+    if (!milliseconds) return undefined;
+    const seen = (): void => {
+      if (!document.hidden) reload();
+    };
+    const timer = setInterval(seen, milliseconds);
+    document.addEventListener("visibilitychange", seen);
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener("visibilitychange", seen);
+    };
+  }, [milliseconds, reload]);
+}
+
 /** Read when `key` changes and after events of `prefixes`; the answer to an older key is dropped. */
 export function useQuery<T>(
   read: (signal: AbortSignal) => Promise<T>,

@@ -1,9 +1,12 @@
 import { signal } from "@preact/signals";
 import { ApiError, onSignedOut, send } from "./api";
+import { covers } from "./permission";
 
 export interface Session {
   user: string;
   roles: string[];
+  /** What they may do; patterns among them. */
+  scopes: string[];
 }
 
 /** undefined while it is not known, null when nobody is signed in. */
@@ -16,6 +19,7 @@ onSignedOut.call = () => {
 const read = (json: Record<string, unknown>): Session => ({
   user: String(json["user"] ?? ""),
   roles: (json["roles"] as string[] | undefined) ?? [],
+  scopes: (json["scopes"] as string[] | undefined) ?? [],
 });
 
 /** Ask the server who is signed in; raises ApiError when it cannot be reached. */
@@ -36,3 +40,11 @@ export async function signOut(): Promise<void> {
   await send("DELETE", "/v1/session");
   session.value = null;
 }
+
+/** Whether who is signed in may make calls of `scope`. */
+export const allowed = (scope: string): boolean =>
+  session.value?.scopes.some((pattern) => covers(pattern, scope)) ?? false;
+
+/** Return why an act is not for who is signed in; empty when it is. */
+export const lacking = (scope: string): string =>
+  allowed(scope) ? "" : `Your roles do not include ${scope}: ask an administrator.`;

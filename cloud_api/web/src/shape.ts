@@ -1,8 +1,9 @@
 /**
  * What protobuf's JSON leaves out, put back: an absent scalar is its default, an absent list is empty,
- * and the numbers JSON cannot say ("NaN", "Infinity") are numbers again.
+ * and the numbers JSON cannot say ("NaN", "Infinity") are numbers again. `null` marks a number that may be absent.
  */
-export type Default = string | number | boolean | Shape | readonly [] | readonly [0] | readonly [Shape];
+export type Default =
+  string | number | boolean | null | Shape | readonly [] | readonly [0] | readonly [Shape];
 
 export interface Shape {
   readonly [field: string]: Default;
@@ -17,6 +18,7 @@ function fillField(mark: Default, value: unknown): unknown {
     if (inner === undefined) return list;
     return inner === 0 ? list.map(Number) : list.map((item) => fill(inner as Shape, item as Json));
   }
+  if (mark === null) return value == null ? undefined : Number(value);
   if (typeof mark === "object") return value == null ? undefined : fill(mark as Shape, value as Json);
   if (value == null) return mark;
   return typeof mark === "number" ? Number(value) : value;

@@ -6,13 +6,14 @@ import {
   type Equipment,
   listAlarms,
   listEquipment,
+  listRollouts,
   listTickets,
   type Ticket,
 } from "./contracts";
 import { connect, disconnect, type LiveEvent } from "./live";
 import { forgetPoints, gaps, take } from "./points";
 import { forgetPrefills } from "./prefill";
-import { restore, session } from "./session";
+import { allowed, restore, session } from "./session";
 import { announce } from "./toast";
 import {
   isSuppressed,
@@ -34,6 +35,8 @@ export const equipment = computed(() => {
 });
 export const alarms = signal<Alarm[] | undefined>(undefined);
 export const tickets = signal<Ticket[] | undefined>(undefined);
+/** Rollouts that their health rule stopped: a person decides how they go on. */
+export const halted = signal(0);
 export const storeError = signal<string>("");
 
 const PAGE = 1000;
@@ -99,6 +102,12 @@ export const readTickets = (): Promise<void> =>
     tickets.value = (await listTickets({ pageSize: PAGE, states: [...OPEN_TICKET_STATES] })).tickets;
   });
 
+const readHalted = (): Promise<void> =>
+  guarded(async () => {
+    if (!allowed(listRollouts.scope)) return;
+    halted.value = (await listRollouts({ pageSize: 1, states: ["ROLLOUT_STATE_HALTED"] })).totalSize;
+  });
+
 function tell(fresh: readonly Alarm[]): void {
   for (const alarm of fresh)
     announce(
@@ -150,10 +159,12 @@ function start(): void {
   void readEquipment();
   void readAlarms();
   void readTickets();
+  void readHalted();
   stops = [
     onEvents(["maintenance."], () => void readEquipment()),
     onEvents(["maintenance.alarm.", "maintenance.ticket.opened"], () => void readAlarms()),
     onEvents(["maintenance.ticket."], () => void readTickets()),
+    onEvents(["fleet.rollout."], () => void readHalted()),
   ];
   connect({
     points: seen,
@@ -172,6 +183,7 @@ function stop(): void {
   forgetPrefills();
   listed.value = alarms.value = tickets.value = undefined;
   unlisted.value = [];
+  halted.value = 0;
 }
 
 /** A machine nobody has heard of yet joins the plant with its first block. */

@@ -11,10 +11,12 @@ interface ModalProps {
   onClose: () => void;
   children: ComponentChildren;
   class?: string;
+  /** Only its own buttons close it: what it shows is not shown again. */
+  sticky?: boolean;
 }
 
 /** The browser's own modal dialog: it holds the focus and Escape leaves it. */
-export function Modal({ title, onClose, children, class: name = "dialog" }: ModalProps) {
+export function Modal({ title, onClose, children, class: name = "dialog", sticky }: ModalProps) {
   const box = useRef<HTMLDialogElement>(null);
   useEffect(() => box.current?.showModal(), []);
   return (
@@ -23,7 +25,8 @@ export function Modal({ title, onClose, children, class: name = "dialog" }: Moda
       class={name}
       aria-label={title}
       onClose={onClose}
-      onClick={(e) => e.target === box.current && onClose()}
+      onCancel={(e) => sticky && e.preventDefault()}
+      onClick={(e) => e.target === box.current && !sticky && onClose()}
     >
       {children}
     </dialog>
@@ -52,7 +55,7 @@ function Input({ field, value, error, choices, onInput, onLeave }: FieldProps) {
     onInput: (event: { currentTarget: { value: string } }) => onInput(event.currentTarget.value),
     onBlur: onLeave,
   };
-  const options = field.kind === "failureMode" ? FAILURE_MODES : choices;
+  const options = field.choices ?? (field.kind === "failureMode" ? FAILURE_MODES : choices);
   return (
     <div class="field">
       <label for={id}>
@@ -62,9 +65,11 @@ function Input({ field, value, error, choices, onInput, onLeave }: FieldProps) {
       {field.kind === "text" && <textarea {...given} rows={3} />}
       {field.kind === "line" && <input {...given} type="text" autocomplete="off" />}
       {field.kind === "time" && <input {...given} type="datetime-local" />}
-      {(field.kind === "failureMode" || field.kind === "bin") && (
+      {(field.kind === "failureMode" || field.kind === "bin" || field.kind === "choice") && (
         <select {...given}>
-          <option value="">{field.kind === "bin" ? "The part's own bin" : "As suspected"}</option>
+          {field.kind !== "choice" && (
+            <option value="">{field.kind === "bin" ? "The part's own bin" : "As suspected"}</option>
+          )}
           {options.map((o) => (
             <option key={o.value} value={o.value}>
               {o.label}
@@ -72,6 +77,7 @@ function Input({ field, value, error, choices, onInput, onLeave }: FieldProps) {
           ))}
         </select>
       )}
+      {field.hint && <p class="quiet small">{field.hint}</p>}
       <p id={`${id}-error`} class="field-error">
         {error}
       </p>
@@ -85,12 +91,14 @@ const camel = (name: string): string =>
 
 interface ActionDialogProps {
   title: string;
-  /** What will come of it, when it cannot be taken back. */
-  warning?: string | undefined;
+  /** What will come of it. */
+  warning?: ComponentChildren;
   confirm: string;
   fields: readonly Field[];
   choices?: readonly { value: string; label: string }[];
   initial?: Record<string, string>;
+  /** Two fields beside each other where there is room. */
+  wide?: boolean;
   /** Where a draft waits when the dialog is left. */
   draft: string;
   onRun: (values: Record<string, string>) => Promise<void>;
@@ -147,7 +155,7 @@ export function ActionDialog(props: ActionDialogProps) {
   };
 
   return (
-    <Modal title={title} onClose={onClose}>
+    <Modal title={title} onClose={onClose} class={props.wide ? "dialog dialog-wide" : "dialog"}>
       <form onSubmit={(event) => void submit(event)} noValidate>
         <header class="dialog-head">
           <h2>{title}</h2>

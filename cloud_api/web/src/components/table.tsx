@@ -9,6 +9,8 @@ export interface Column<Row> {
   /** What the file holds; a column without it is left out there. */
   text?: (row: Row) => string;
   class?: string;
+  /** Of the file alone: what a list has no room for. */
+  fileOnly?: boolean;
 }
 
 interface TableProps<Row> {
@@ -32,6 +34,7 @@ export function Table<Row>(props: TableProps<Row>) {
   const [current, setCurrent] = useState(0);
   const [checked, setChecked] = useState<ReadonlySet<string>>(new Set());
   const body = useRef<HTMLTableSectionElement>(null);
+  const shown = columns.filter((c) => !c.fileOnly);
   const chosen = rows.filter((row) => checked.has(keyOf(row)));
   const at = Math.min(current, rows.length - 1);
 
@@ -93,7 +96,7 @@ export function Table<Row>(props: TableProps<Row>) {
           <thead>
             <tr>
               {bulk && <th class="check" aria-label="Selected" />}
-              {columns.map((c) => (
+              {shown.map((c) => (
                 <th key={c.title} scope="col" class={c.class}>
                   {c.title}
                 </th>
@@ -124,9 +127,9 @@ export function Table<Row>(props: TableProps<Row>) {
                     />
                   </td>
                 )}
-                {columns.map((c) => (
+                {shown.map((c) => (
                   <td key={c.title} class={c.class} data-title={c.title}>
-                    {c.cell(row)}
+                    <div class="cell">{c.cell(row)}</div>
                   </td>
                 ))}
               </tr>

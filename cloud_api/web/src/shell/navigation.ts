@@ -1,6 +1,6 @@
 import type { IconName } from "../components/icons";
 import { session } from "../session";
-import { tickets, unacknowledged } from "../store";
+import { halted, tickets, unacknowledged } from "../store";
 
 export interface Entry {
   path: string;
@@ -36,6 +36,13 @@ export const NAVIGATION: readonly Entry[] = [
     badge: () => ({ count: waiting(), noun: "to approve" }),
   },
   { path: "/stores", label: "Stores", icon: "stores", pocket: true },
+  {
+    path: "/fleet",
+    label: "Fleet",
+    icon: "fleet",
+    also: "/fleet/",
+    badge: () => ({ count: halted.value, noun: "halted rollouts" }),
+  },
   { path: "/set-aside", label: "Set aside", icon: "aside" },
 ];
 

@@ -2,10 +2,11 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { Modal } from "../components/dialog";
-import { listTickets } from "../contracts";
+import { listGateways, listTickets } from "../contracts";
 import { match } from "../match";
+import { FLEET_VIEWS, fleetAddress, gatewayAddress } from "../pages/fleet/views";
 import { useQuery } from "../query";
-import { signOut } from "../session";
+import { allowed, signOut } from "../session";
 import { equipment, unacknowledged } from "../store";
 import { toggleTheme } from "../theme";
 import { complain } from "../toast";
@@ -31,6 +32,11 @@ function useCommands(): Command[] {
   const { route } = useLocation();
   const recent = useQuery((stop) => listTickets({ pageSize: 200 }, stop), "palette").data?.tickets ?? [];
   const go = (path: string) => (): void => route(path);
+  const gateways = useQuery(
+    async (stop) =>
+      allowed(listGateways.scope) ? (await listGateways({ pageSize: 1000 }, stop)).gateways : [],
+    "palette gateways",
+  ).data;
   return [
     ...NAVIGATION.map((e) => ({ key: e.path, label: e.label, detail: "Page", run: go(e.path) })),
     ...(equipment.value ?? []).map((e) => ({
@@ -50,6 +56,18 @@ function useCommands(): Command[] {
       label: `Alarm: ${a.summary}`,
       detail: a.equipment,
       run: go(`/alarms?equipment=${encodeURIComponent(a.equipment)}`),
+    })),
+    ...FLEET_VIEWS.slice(1).map((v) => ({
+      key: `fleet ${v.key}`,
+      label: v.label,
+      detail: "Fleet",
+      run: go(fleetAddress(v.key)),
+    })),
+    ...(gateways ?? []).map((g) => ({
+      key: g.name,
+      label: g.edgeNode,
+      detail: `Gateway · ${g.site}`,
+      run: go(gatewayAddress(g.name)),
     })),
     { key: "theme", label: "Change between light and dark", detail: "Action", run: toggleTheme },
     { key: "out", label: "Sign out", detail: "Action", run: () => void signOut().catch(complain) },
@@ -89,8 +107,8 @@ function List({ close }: { close: () => void }) {
         aria-expanded="true"
         aria-controls="palette-list"
         aria-activedescendant={found[at] ? `palette-${at}` : undefined}
-        aria-label="Search machines, tickets and pages"
-        placeholder="Machine, ticket, page…"
+        aria-label="Search machines, tickets, gateways and pages"
+        placeholder="Machine, ticket, gateway, page…"
         value={text}
         autofocus
         onInput={(e) => {

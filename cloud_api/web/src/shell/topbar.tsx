@@ -1,6 +1,7 @@
 import { useLocation } from "preact-iso";
 import { Icon } from "../components/icons";
 import { session, signOut } from "../session";
+import { fleetAddress, nodeOf } from "../pages/fleet/views";
 import { equipment, tickets } from "../store";
 import { theme, toggleTheme } from "../theme";
 import { complain } from "../toast";
@@ -33,6 +34,12 @@ function crumbs(path: string): Crumb[] {
   if (first === "work" && second) {
     const found = tickets.value?.find((t) => idOf(t.name) === id);
     return [{ label: "Work", href: "/work" }, { label: found?.number || "Ticket" }];
+  }
+  if (first === "fleet" && second) {
+    const [, , , third] = path.split("/");
+    const fleet = { label: "Fleet", href: "/fleet" };
+    if (second === "gateways") return [fleet, { label: nodeOf(decodeURIComponent(third ?? "")) }];
+    return [fleet, { label: "Rollouts", href: fleetAddress("rollouts") }, { label: "Rollout" }];
   }
   const entry = NAVIGATION.find((e) => isCurrent(e, path));
   return [{ label: entry?.label ?? (path === "/me" ? "Me" : "Not found") }];
