@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 BASE ?= HEAD~1
 export UV_LINK_MODE ?= copy
 
-.PHONY: help install ui demo test check format types breaking lock bench clean new-module
+.PHONY: help install ui demo test check format types breaking lock bench bench-edge faults clean new-module
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -56,6 +56,12 @@ lock: install  ## solve requirements anew
 
 bench: install  ## ratios against peers, in one run
 	$(BIN)/python -m benchmarks
+
+bench-edge: install  ## the agent: windows a second, share of a core, memory, analytics, Modbus, drain, wear
+	@for part in edge analytics modbus drain wear; do $(BIN)/python -m benchmarks.$$part || exit 1; done
+
+faults: install  ## outages, kills, full disks, clock steps, malformed input, attacks, in full; prints counts
+	HEADRACE_FAULTS=full $(BIN)/python -m pytest tests/faults -s -q --timeout 3600
 
 new-module: install  ## scaffold an ERP module: make new-module NAME=quality
 	$(BIN)/headrace new-module $(NAME)

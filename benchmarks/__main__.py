@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PARTS = ("fleet", "machine", "__init__", "__main__")
+PARTS = ("fleet", "machine", "waveforms", "__init__", "__main__")
 
 if __name__ == "__main__":
     for path in sorted(Path(__file__).parent.glob("*.py")):

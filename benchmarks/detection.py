@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from edge_agent.scoring import scorer_for
 from firmware_sim.driver import DEFAULT_START_MS
 from firmware_sim.plant import Plant
 from firmware_sim.scenarios import SCENARIOS
@@ -96,12 +97,18 @@ def plant_frames(plant: Plant, seconds: int, interval_s: int) -> Iterator[tuple[
         )
         for d in plant.devices()
     }
+    scorers = {d.tag: scorer_for(d) for d in plant.devices()}
     for block in plant.blocks(0, seconds, interval_s):
         samples = {name: part.astype(np.float64) for name, part in block.samples.items()}
-        yield (
-            block.device,
-            Frame(infos[block.device], block.start_time_ms, block.start_time_ms, samples),
+        scorer = scorers[block.device]
+        frame = Frame(
+            infos[block.device],
+            block.start_time_ms,
+            block.start_time_ms,
+            samples,
+            edge_score=scorer.score(block) if scorer else None,
         )
+        yield block.device, frame
 
 
 def run_scenario(name: str, seed: int, seconds: int | None = None) -> list[str]:
