@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from edge_agent.updates import durable
+from edge_agent import durable
 
 log = structlog.get_logger(__name__)
 

@@ -51,6 +51,19 @@ def fits(sample_rate_hz: float, block_s: float) -> bool:
     return isclose(ratio, round(ratio), rel_tol=1e-9)
 
 
+def check_rate(field: str, sample_rate_hz: float, block_s: float) -> None:
+    """Let pass a rate that fits blocks; `field` is the table that it stands in.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if not fits(sample_rate_hz, block_s):
+        raise ValueError(
+            f"{field}.sample_rate_hz: {sample_rate_hz:g} makes neither a whole number of samples "
+            f"a block of {block_s:g} s nor of blocks a sample; change block_s"
+        )
+
+
 class Grid:
     """The channels of one device.
 

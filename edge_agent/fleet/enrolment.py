@@ -22,10 +22,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from edge_agent import settings
+from edge_agent import durable, settings
 from edge_agent.fleet import identity
 from edge_agent.fleet.identity import Identity
-from edge_agent.updates import durable
 
 TIMEOUT_S: Final = 30.0
 # Of an answer; certificates and a root are some kilobytes.

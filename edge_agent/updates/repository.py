@@ -31,7 +31,7 @@ from tuf.ngclient.updater import Updater
 from tuf.ngclient.urllib3_fetcher import Urllib3Fetcher
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError
 
-from edge_agent.updates import durable
+from edge_agent import durable
 
 # Generous for the metadata of a repository that serves some hundred models.
 LIMITS: Final = UpdaterConfig(

@@ -19,7 +19,7 @@ from typing import Final, Literal
 import msgspec
 import structlog
 
-from edge_agent.updates import durable
+from edge_agent import durable
 
 log = structlog.get_logger(__name__)
 

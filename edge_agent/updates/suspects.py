@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from edge_agent.updates import durable
+from edge_agent import durable
 from edge_agent.updates.store import Artefact, Slot, Store
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from edge_agent.drivers.base import Fact
-from edge_agent.drivers.grid import fits
+from edge_agent.drivers.grid import check_rate
 from edge_agent.drivers.mqtt.broker import MqttBrokerOptions
 from edge_agent.drivers.mqtt.paths import PathError, parse
 
@@ -263,12 +263,9 @@ class Options(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
             if subscription.device is None and len(self.devices) > 1:
                 raise ValueError(f"subscriptions[{i}].device: which of the devices is it of?")
             for j, channel in enumerate(subscription.channels):
-                if not channel.waveform and not fits(channel.sample_rate_hz, self.block_s):
-                    raise ValueError(
-                        f"subscriptions[{i}].channels[{j}].sample_rate_hz: "
-                        f"{channel.sample_rate_hz:g} makes neither a whole number of samples a "
-                        f"block of {self.block_s:g} s nor of blocks a sample; change block_s"
-                    )
+                if not channel.waveform:
+                    field = f"subscriptions[{i}].channels[{j}]"
+                    check_rate(field, channel.sample_rate_hz, self.block_s)
         for device in self.devices:
             self._check_channels(device)
 

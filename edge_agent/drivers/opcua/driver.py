@@ -13,6 +13,7 @@ import structlog
 from asyncua import ua
 
 from edge_agent.cancellation import end
+from edge_agent.drivers import layout_file
 from edge_agent.drivers.base import Block, Channel, Device, Lost, WriteError
 from edge_agent.drivers.opcua import layout
 from edge_agent.drivers.opcua.browsing import resolve
@@ -311,7 +312,7 @@ class OpcUaDriver:
                 layout=str(path),
             )
             return
-        raise layout.LayoutLearnedError(
+        raise layout_file.LayoutLearnedError(
             f"{self._options.endpoint}: machines found and written to {path}: {len(found)}; "
             "the agent has to be started again to take them up"
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -11,10 +9,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import structlog
 from asyncua import ua
 
+from edge_agent.drivers import layout_file
 from edge_agent.drivers.opcua.browsing import Variable, resolve, target_of, variables_below
 from edge_agent.drivers.opcua.library import AttributeIds
 from edge_agent.drivers.opcua.nodes import parse
@@ -41,23 +39,9 @@ _LOCATION: Final = ("Identification", "Location")
 _LONGEST_TAG: Final = 60
 
 
-class LayoutLearnedError(RuntimeError):
-    """The machines of a server are known now; the agent begins anew with them."""
-
-
-class Layout(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found for which options."""
-
-    asked: str
-    devices: list[DeviceOptions]
-
-
 def path_of(options: Options) -> Path:
     """Return the file that the layout of these options is kept in."""
-    if options.layout_file:
-        return Path(options.layout_file)
-    name = hashlib.sha256(options.endpoint.encode()).hexdigest()[:12]
-    return Path(os.environ.get("HEADRACE_DATA_DIR", ".headrace")) / "edge" / f"opcua-{name}.json"
+    return layout_file.place(options.layout_file, "opcua", options.endpoint)
 
 
 def load(options: Options) -> list[DeviceOptions] | None:
@@ -66,33 +50,18 @@ def load(options: Options) -> list[DeviceOptions] | None:
     Raises:
         ValueError: the file cannot be read.
     """
-    path = path_of(options)
-    try:
-        layout = msgspec.json.decode(path.read_bytes(), type=Layout)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.MsgspecError) as error:
-        raise ValueError(f"layout_file: {path}: {error}; delete it to have it made anew") from error
-    return layout.devices if layout.asked == _asked(options) else None
+    return layout_file.load(path_of(options), _asked(options), DeviceOptions)
 
 
 def save(options: Options, devices: Sequence[DeviceOptions]) -> Path:
     """Keep what was found; return the file, which is whole at any time."""
     path = path_of(options)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    layout = Layout(asked=_asked(options), devices=list(devices))
-    made = path.with_name(path.name + ".new")
-    with made.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(layout)))
-        file.flush()
-        os.fsync(file.fileno())
-    made.replace(path)
+    layout_file.save(path, _asked(options), devices)
     return path
 
 
-def _asked(options: Options) -> str:
-    asked = msgspec.json.encode((options.endpoint, options.whole_machines))
-    return hashlib.sha256(asked).hexdigest()
+def _asked(options: Options) -> object:
+    return options.endpoint, options.whole_machines
 
 
 async def discover(session: Session, options: Options) -> list[DeviceOptions]:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from edge_agent.drivers.base import Fact
-from edge_agent.drivers.grid import fits
+from edge_agent.drivers.grid import check_rate
 from edge_agent.drivers.opcua.nodes import parse
 
 Security = Literal["none", "sign", "sign_and_encrypt"]
@@ -221,9 +221,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         for i, device in enumerate(self.devices):
             for j, point in enumerate(device.points):
                 if not point.waveform:
-                    self._check_rate(f"devices[{i}].points[{j}]", point.sample_rate_hz)
+                    check_rate(f"devices[{i}].points[{j}]", point.sample_rate_hz, self.block_s)
         for i, machine in enumerate(self.whole_machines):
-            self._check_rate(f"whole_machines[{i}]", machine.sample_rate_hz)
+            check_rate(f"whole_machines[{i}]", machine.sample_rate_hz, self.block_s)
         tags = [device.tag for device in self.devices]
         for tag in tags:
             if tags.count(tag) > 1:
@@ -242,13 +242,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError("password_file: the password comes from the environment already")
         if (self.password_env or self.password_file) and not self.user:
             raise ValueError("user: is needed with a password")
-
-    def _check_rate(self, field: str, rate_hz: float) -> None:
-        if not fits(rate_hz, self.block_s):
-            raise ValueError(
-                f"{field}.sample_rate_hz: {rate_hz:g} makes neither a whole number of samples a "
-                f"block of {self.block_s:g} s nor of blocks a sample; change block_s"
-            )
 
     @property
     def pinned_thumbprint(self) -> str:

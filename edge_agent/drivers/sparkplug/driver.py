@@ -14,6 +14,7 @@ import numpy as np
 import structlog
 
 from edge_agent.cancellation import end
+from edge_agent.drivers import layout_file
 from edge_agent.drivers.base import BAD, Block, Channel, Device, Lost, WriteError
 from edge_agent.drivers.feeding import DeviceFeed
 from edge_agent.drivers.grid import GridChannel
@@ -242,7 +243,7 @@ class SparkplugDriver:
         if not self._learned:
             return
         path = layout.save(self._options, list(self._learned.values()))
-        raise layout.LayoutLearnedError(
+        raise layout_file.LayoutLearnedError(
             f"{self._options.group}: {len(self._learned)} devices were found and written to "
             f"{path}; the agent has to be started again to take them up"
         )

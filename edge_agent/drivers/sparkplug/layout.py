@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 
+from edge_agent.drivers import layout_file
 from edge_agent.drivers.sparkplug.nodes import Known, flattened
 from edge_agent.drivers.sparkplug.options import (
     Options,
@@ -26,25 +24,10 @@ from edge_agent.v1 import sparkplug_b_pb2 as pb
 _NUMBERS: Final = frozenset(range(pb.DATA_TYPE_INT8, pb.DATA_TYPE_BOOLEAN + 1))
 
 
-class LayoutLearnedError(RuntimeError):
-    """The devices of a group are known now; the agent begins anew with them."""
-
-
-class Layout(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found for which options."""
-
-    asked: str
-    devices: list[SparkplugDevice]
-
-
 def path_of(options: Options) -> Path:
     """Return the file that the layout of these options is kept in."""
-    if options.layout_file:
-        return Path(options.layout_file)
-    asked = f"{options.broker.host}:{options.broker.port}/{options.group}"
-    name = hashlib.sha256(asked.encode()).hexdigest()[:12]
-    folder = Path(os.environ.get("HEADRACE_DATA_DIR", ".headrace"))
-    return folder / "edge" / f"sparkplug-{name}.json"
+    source = f"{options.broker.host}:{options.broker.port}/{options.group}"
+    return layout_file.place(options.layout_file, "sparkplug", source)
 
 
 def load(options: Options) -> list[SparkplugDevice] | None:
@@ -53,33 +36,18 @@ def load(options: Options) -> list[SparkplugDevice] | None:
     Raises:
         ValueError: the file cannot be read.
     """
-    path = path_of(options)
-    try:
-        layout = msgspec.json.decode(path.read_bytes(), type=Layout)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.MsgspecError) as error:
-        raise ValueError(f"layout_file: {path}: {error}; delete it to have it made anew") from error
-    return layout.devices if layout.asked == _asked(options) else None
+    return layout_file.load(path_of(options), _asked(options), SparkplugDevice)
 
 
-def save(options: Options, devices: list[SparkplugDevice]) -> Path:
+def save(options: Options, devices: Sequence[SparkplugDevice]) -> Path:
     """Keep what was found; return the file, which is whole at any time."""
     path = path_of(options)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    layout = Layout(asked=_asked(options), devices=devices)
-    made = path.with_name(path.name + ".new")
-    with made.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(layout)))
-        file.flush()
-        os.fsync(file.fileno())
-    made.replace(path)
+    layout_file.save(path, _asked(options), devices)
     return path
 
 
-def _asked(options: Options) -> str:
-    asked = msgspec.json.encode((options.group, options.whole_devices))
-    return hashlib.sha256(asked).hexdigest()
+def _asked(options: Options) -> object:
+    return options.group, options.whole_devices
 
 
 def device_of(

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from edge_agent.drivers.base import Fact
-from edge_agent.drivers.grid import fits
+from edge_agent.drivers.grid import check_rate
 from edge_agent.drivers.mqtt.broker import MqttBrokerOptions
 from edge_agent.sparkplug.topics import NAMESPACE
 
@@ -161,16 +161,9 @@ class Options(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for i, device in enumerate(self.devices):
             for j, point in enumerate(device.points):
                 if not point.waveform:
-                    self._check_rate(f"devices[{i}].points[{j}]", point.sample_rate_hz)
+                    check_rate(f"devices[{i}].points[{j}]", point.sample_rate_hz, self.block_s)
         for i, whole in enumerate(self.whole_devices):
-            self._check_rate(f"whole_devices[{i}]", whole.sample_rate_hz)
-
-    def _check_rate(self, field: str, rate_hz: float) -> None:
-        if not fits(rate_hz, self.block_s):
-            raise ValueError(
-                f"{field}.sample_rate_hz: {rate_hz:g} makes neither a whole number of samples a "
-                f"block of {self.block_s:g} s nor of blocks a sample; change block_s"
-            )
+            check_rate(f"whole_devices[{i}]", whole.sample_rate_hz, self.block_s)
 
     @property
     def filter(self) -> str:

@@ -259,7 +259,7 @@ async def test_a_disk_that_refuses_puts_a_trial_off(
     def refuses(*_: Any) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("edge_agent.updates.durable.write", refuses)
+    monkeypatch.setattr("edge_agent.durable.write", refuses)
     run(scorer, blocks, 20)
     assert models.settle() == {}
     monkeypatch.undo()

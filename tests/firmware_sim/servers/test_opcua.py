@@ -15,8 +15,8 @@ import pytest
 from asyncua import Client, ua
 
 from edge_agent.drivers.base import Block
+from edge_agent.drivers.layout_file import LayoutLearnedError
 from edge_agent.drivers.opcua import Options, browse, open_driver
-from edge_agent.drivers.opcua.layout import LayoutLearnedError
 from firmware_sim.driver import DEFAULT_START_MS, DriverOptions, PlantDriver
 from firmware_sim.servers import opcua
 from firmware_sim.servers.base import RATE_SETPOINT, LivePlant, is_slow

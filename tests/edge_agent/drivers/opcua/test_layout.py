@@ -11,8 +11,9 @@ import pytest
 from asyncua import ua
 
 from edge_agent.drivers.base import Block
+from edge_agent.drivers.layout_file import LayoutLearnedError
 from edge_agent.drivers.opcua import open_driver
-from edge_agent.drivers.opcua.layout import LayoutLearnedError, path_of
+from edge_agent.drivers.opcua.layout import path_of
 
 CEFACT = "http://www.opcfoundation.org/UA/units/un/cefact"
 

@@ -19,8 +19,8 @@ from edge_agent.cancellation import end
 from edge_agent.checking import check
 from edge_agent.drivers import OptionsError, sparkplug
 from edge_agent.drivers.base import WriteError
+from edge_agent.drivers.layout_file import LayoutLearnedError
 from edge_agent.drivers.sparkplug.driver import SparkplugDriver
-from edge_agent.drivers.sparkplug.layout import LayoutLearnedError
 from edge_agent.settings import DriverTable
 from firmware_sim.driver import DriverOptions, PlantDriver
 from firmware_sim.servers.base import RATE_SETPOINT, LivePlant, is_slow
