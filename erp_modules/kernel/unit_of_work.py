@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 ATTEMPTS = 8
 _BUSY_SECONDS = 10.0
+_BUSY_PAUSE_S = 0.02
 _READ_ONLY = "headrace_read_only"
 # PostgreSQL: serialization failure, deadlock detected, and a unique violation that nobody turned
 # into an answer: the row was looked for and not there, so someone else added it meanwhile.
@@ -184,9 +186,26 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
     # We begin transactions ourselves: the driver would begin too late, and deferred.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    _begin_log(cursor)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _begin_log(cursor: sqlite3.Cursor) -> None:
+    """Let the file have a write-ahead log, if it has none yet.
+
+    For this SQLite does not wait for the locks of processes that start at the same time.
+    """
+    end = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(_BUSY_PAUSE_S)
 
 
 def _begin_sqlite(connection: Connection) -> None:
