@@ -125,7 +125,7 @@ async def test_what_a_machine_offers_more_is_taken_at_the_next_start(
 
     run = taking(house.url, **options)
     assert [c.name for c in run.driver.devices()[0].channels] == ["Earlier"]
-    await run.take()
+    await run.until(lambda item: isinstance(item, Block))
 
     (device,) = open_driver(make(house.url, **options)).devices()
     assert (device.tag, device.path, [c.name for c in device.channels]) == ("P-2", "a/b", ["Count"])
