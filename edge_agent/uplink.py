@@ -32,6 +32,7 @@ from edge_agent.store.database import MAX_NUMBER
 from edge_agent.store.outgoing import Outgoing
 from edge_agent.store.ranges import Range, merged, without
 from edge_agent.store.spool import Batch, Hole
+from edge_agent.subscription import subscribe
 from edge_agent.v1 import acknowledgement_pb2
 
 log = structlog.get_logger(__name__)
@@ -248,11 +249,11 @@ class Uplink:
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         settings = self._settings
         if self._host.host_id:
-            await client.subscribe(state_topic(self._host.host_id), qos=1)
-        await client.subscribe(acknowledgement_topic(settings.site, settings.edge_node), qos=1)
-        await client.subscribe(self._topic("NCMD"), qos=1)
+            await subscribe(client, state_topic(self._host.host_id), 1)
+        await subscribe(client, acknowledgement_topic(settings.site, settings.edge_node), 1)
+        await subscribe(client, self._topic("NCMD"), 1)
         for device in self._commands.writes.devices:
-            await client.subscribe(self._topic("DCMD", device), qos=1)
+            await subscribe(client, self._topic("DCMD", device), 1)
 
     async def _speak(self, client: aiomqtt.Client, bd_seq: int) -> None:
         """Publish births, once the host that the node waits for is there, then what the spool has.

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,10 +31,19 @@ class BrokerError(RuntimeError):
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback interface that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port of the loopback interface that was free a moment ago.
+
+    It is below those that systems give to outgoing connections (RFC 6335: from 49152; Linux: from
+    32768), so that none of these takes it before it is used.
+    """
+    while True:
+        port = secrets.choice(_OWN_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+_OWN_PORTS = range(12_000, 32_000)
 
 
 def executable() -> str:

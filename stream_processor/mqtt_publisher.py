@@ -12,6 +12,7 @@ import ssl
 import threading
 import time
 from collections import deque
+from typing import Any
 
 import aiomqtt
 import structlog
@@ -135,7 +136,10 @@ class MqttPublisher:
     async def _session(self, client: aiomqtt.Client, connected_ms: int) -> None:
         birth = state(True, connected_ms)
         if self._state_topic:
-            await client.subscribe(self._state_topic, qos=1)
+            granted: Any = await client.subscribe(self._state_topic, qos=1)
+            # MQTT 3.1.1, 3.9.3: a server of a cluster without a majority refuses.
+            if any(int(getattr(code, "value", code)) >= 0x80 for code in granted):
+                raise aiomqtt.MqttError(f"{self._state_topic}: the broker refused to subscribe")
             await client.publish(self._state_topic, birth, qos=1, retain=True)
         tasks = {
             asyncio.create_task(self._publish(client)),

@@ -16,6 +16,8 @@ import msgspec
 import structlog
 from msgspec import Meta
 
+from edge_agent.subscription import subscribe
+
 log = structlog.get_logger(__name__)
 
 # Messages that wait to be read; beyond, the oldest go and are counted.
@@ -176,7 +178,7 @@ class Listener:
                 will = self._will() if self._will else None
                 async with self._broker.client(will, queue_type=self._queue()) as client:
                     for topic, qos in self._filters:
-                        _check_granted(topic, await client.subscribe(topic, qos=qos))
+                        await subscribe(client, topic, qos)
                     if self._greet is not None:
                         await self._greet(client)
                     self._connected(client)
@@ -250,10 +252,3 @@ class Listener:
                 super().put_nowait(item)
 
         return Newest
-
-
-def _check_granted(topic: str, granted: Any) -> None:
-    # MQTT 3.1.1, 3.9.3: 0x80 is a failure.
-    codes: list[Any] = list(granted) if isinstance(granted, list | tuple) else [granted]
-    if any(int(getattr(code, "value", code)) >= 128 for code in codes):
-        raise aiomqtt.MqttError(f"the broker refused the subscription to {topic!r}")
