@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from headrace.broker import free_port
+from headrace.broker import free_port, is_free
 from headrace.client import ApiClient
 from headrace.supervisor import Child, Supervisor
 
@@ -22,12 +21,7 @@ GRPC_PORT = 50051
 
 def _port(wanted: int) -> int:
     """Return `wanted` when it is free on the loopback interface, else any free port."""
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            return free_port()
-    return wanted
+    return wanted if is_free(wanted) else free_port()
 
 
 def _admin_password(data_dir: Path) -> str:

@@ -159,6 +159,11 @@ def _is_conflict(error: DBAPIError) -> bool:
     detail = original.args[0] if original.args else ""
     if isinstance(detail, dict):  # pg8000: the fields of the server's error, C is the SQLSTATE
         return detail.get("C") in _RETRIED_STATES
+    return _is_locked(detail)
+
+
+def _is_locked(detail: object) -> bool:
+    """Say whether SQLite's message tells that another connection has the lock."""
     return "database is locked" in str(detail) or "database table is locked" in str(detail)
 
 
@@ -202,8 +207,8 @@ def _begin_log(cursor: sqlite3.Cursor) -> None:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() > end:
+        except sqlite3.OperationalError as error:
+            if not _is_locked(error) or time.monotonic() > end:
                 raise
             time.sleep(_BUSY_PAUSE_S)
 

@@ -11,6 +11,7 @@ import msgspec
 from edge_agent.drivers.base import Point
 from edge_agent.drivers.mqtt.options import Options
 from edge_agent.drivers.mqtt.paths import leaves
+from edge_agent.subscription import subscribe
 
 _MAX_TOPICS: Final = 500
 _SHOWN: Final = 60
@@ -26,7 +27,7 @@ async def browse(options: Options) -> list[Point]:
     heard: dict[str, tuple[bytes, bool]] = {}
     try:
         async with options.broker.client() as client:
-            await client.subscribe(options.browse_topic, qos=0)
+            await subscribe(client, options.browse_topic, 0)
             await _listen(client, options.browse_s, heard)
     except aiomqtt.MqttError as error:
         raise OSError(f"{options.broker.host}:{options.broker.port}: {error}") from error

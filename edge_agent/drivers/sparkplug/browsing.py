@@ -14,6 +14,7 @@ from edge_agent.drivers.sparkplug.driver import ask_for_births
 from edge_agent.drivers.sparkplug.nodes import Born, EdgeNodes, Known, MessageError, flattened
 from edge_agent.drivers.sparkplug.options import Options
 from edge_agent.sparkplug.metrics import type_name
+from edge_agent.subscription import subscribe
 
 _SHOWN: Final = 60
 
@@ -28,7 +29,7 @@ async def browse(options: Options) -> list[Point]:
     births: dict[str, Born] = {}
     try:
         async with options.broker.client() as client:
-            await client.subscribe(options.filter, qos=0)
+            await subscribe(client, options.filter, 0)
             for node in {device.source.partition("/")[0] for device in options.devices}:
                 await ask_for_births(client, options.group, node)
             try:

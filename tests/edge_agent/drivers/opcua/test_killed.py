@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from edge_agent.drivers.base import Block, Lost
+from headrace.broker import free_port
 
 SERVER = """
 import asyncio, sys
@@ -41,10 +41,7 @@ Start = Callable[[int], Coroutine[Any, Any, asyncio.subprocess.Process]]
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        number: int = free.getsockname()[1]
-    return number
+    return free_port()
 
 
 @pytest.fixture
