@@ -6,7 +6,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stream_processor.kernels import baseline, blocks, forest, rolling, spectrum
+from stream_processor.kernels import (
+    baseline,
+    blocks,
+    event_windows,
+    ewma,
+    features,
+    forest,
+    quantiles,
+    rolling,
+    spectrum,
+)
+from stream_processor.kernels.progress import shown
 
 Progress = Callable[[str, int, int], None]
 
@@ -28,37 +39,41 @@ def _compile_spectrum() -> None:
     x = spectrum.fill_gaps(np.arange(64.0))
     power = spectrum.power_spectrum(x)
     spectrum.band_power(power, 1.0, 2.0, 20.0)
+    spectrum.band_powers(power, 1.0, np.array([[2.0, 20.0]]), np.empty(1))
     spectrum.velocity_power(power, 1.0, 2.0, 20.0)
     spectrum.line_power(power, 1.0, 10.0)
     amplitude, _ = spectrum.envelope_spectrum(x, 0.2, 0.47)
     spectrum.comb_amplitude(amplitude, 1.0, 3.0, 3, 0.02)
 
 
-def _compile_baseline() -> None:
-    baseline.compile_all()
-
-
-def _compile_forest() -> None:
-    forest.compile_all()
-
-
 _STEPS: tuple[tuple[str, Callable[[], None]], ...] = (
     ("rolling", _compile_rolling),
     ("blocks", _compile_blocks),
     ("spectrum", _compile_spectrum),
-    ("baseline", _compile_baseline),
-    ("forest", _compile_forest),
+    ("features", features.compile_all),
+    ("quantiles", quantiles.compile_all),
+    ("event windows", event_windows.compile_all),
+    ("ewma", ewma.compile_all),
+    ("baseline", baseline.compile_all),
+    ("forest", forest.compile_all),
 )
 
 
 def warm_up(progress: Progress | None = None) -> None:
     """Compile every kernel, or load it from the cache of an earlier run.
 
-    `progress` is called with what comes next, how many are done and how many there are.
+    `progress` is called with what comes next, how many are done and how many there are; without
+    one, a terminal gets a bar and a log one line a step.
     """
+    if progress is None:
+        with shown() as progress:
+            _compile_all(progress)
+    else:
+        _compile_all(progress)
+
+
+def _compile_all(progress: Progress) -> None:
     for done, (name, compile_kernel) in enumerate(_STEPS):
-        if progress is not None:
-            progress(name, done, len(_STEPS))
+        progress(name, done, len(_STEPS))
         compile_kernel()
-    if progress is not None:
-        progress("kernels", len(_STEPS), len(_STEPS))
+    progress("kernels", len(_STEPS), len(_STEPS))

@@ -38,6 +38,13 @@ def band_power(power: Array, resolution: float, low: float, high: float) -> floa
 
 
 @njit(cache=True, nogil=True)
+def band_powers(power: Array, resolution: float, bands: Array, out: Array) -> None:
+    """Fill `out` (k,) with the sums of a one-sided power spectrum over `bands` (k, 2), in Hz."""
+    for k in range(bands.shape[0]):
+        out[k] = band_power(power, resolution, bands[k, 0], bands[k, 1])
+
+
+@njit(cache=True, nogil=True)
 def velocity_power(power: Array, resolution: float, low: float, high: float) -> float:
     """Return the mean square of velocity between `low` and `high` Hz from that of acceleration.
 

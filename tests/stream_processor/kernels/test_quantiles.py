@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from stream_processor.kernels.quantiles import quantiles, rolling_quantiles
+
+SAMPLE = st.one_of(
+    st.integers(-5, 5).map(float),
+    st.floats(-1e9, 1e9),
+    st.sampled_from([np.nan, np.inf, -np.inf]),
+)
+BLOCK = hnp.arrays(np.float64, st.integers(0, 80), elements=SAMPLE)
+SHARES = np.array([0.0, 0.05, 0.5, 0.9, 1.0])
+
+
+def expected(x: np.ndarray) -> np.ndarray:
+    good = x[np.isfinite(x)]
+    return np.quantile(good, SHARES) if good.size else np.full(SHARES.size, np.nan)
+
+
+@settings(max_examples=150, deadline=None)
+@given(BLOCK)
+def test_quantiles_agree_with_numpy(x):
+    out = np.empty(SHARES.size)
+    assert quantiles(x, SHARES, np.empty(x.size), out) == np.isfinite(x).sum()
+    np.testing.assert_allclose(out, expected(x), rtol=1e-12, atol=1e-6)
+
+
+@settings(max_examples=120, deadline=None)
+@given(BLOCK, st.integers(1, 100), st.integers(0, 80))
+def test_a_sliding_window_has_the_quantiles_of_its_samples_however_blocks_are_cut(x, window, cut):
+    ring, ordered = np.full(window, np.nan), np.empty(window)
+    position = np.zeros(2, dtype=np.int64)
+    parts = []
+    for part in (x[:cut], x[cut:]):
+        out = np.empty((SHARES.size, part.size))
+        rolling_quantiles(part, SHARES, ring, ordered, position, out)
+        parts.append(out)
+    found = np.concatenate(parts, axis=1)
+    for i in range(x.size):
+        np.testing.assert_allclose(
+            found[:, i], expected(x[max(0, i - window + 1) : i + 1]), rtol=1e-12, atol=1e-6
+        )
