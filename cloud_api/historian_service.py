@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from cloud_api.historian import Historian, HistorianError
@@ -80,6 +81,8 @@ class HistorianService(Service):
             value=trend.value.tolist(),
             minimum=trend.minimum.tolist(),
             maximum=trend.maximum.tolist(),
+            coverage=trend.coverage.tolist() if np.isfinite(trend.coverage).all() else [],
+            bucket_ms=trend.bucket_ms,
         )
 
     def get_waveform(self, ctx: Context, request: pb.GetWaveformRequest) -> pb.StoredWaveform:

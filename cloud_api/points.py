@@ -36,7 +36,8 @@ def decode(data: bytes) -> Points:
                 aggregate.count,
             )
         }  # fmt: skip
-        if len(lengths) > 1:
+        # A processor before it was told of coverage leaves it out.
+        if len(lengths | {len(aggregate.coverage)} - {0}) > 1:
             raise PointsError(f"aggregate {aggregate.channel!r}: arrays of unequal length")
     for series in points.series:
         if len(series.time_ms) != len(series.value):
@@ -60,6 +61,8 @@ def blocks(points: Points) -> list[SeriesBlock]:
             minimum=np.array(aggregate.minimum, np.float64),
             maximum=np.array(aggregate.maximum, np.float64),
             count=np.array(aggregate.count, np.int64),
+            coverage=np.array(aggregate.coverage, np.float64) if aggregate.coverage else None,
+            interval_ms=aggregate.interval_ms,
         )
         for aggregate in points.aggregates
     ]

@@ -16,24 +16,49 @@ from nats.js.api import AckPolicy, ConsumerConfig
 
 from cloud_api import points
 from cloud_api.counters import (
+    HISTORIAN_BATCH_MESSAGES,
     HISTORIAN_FAILURES,
     HISTORIAN_WRITE_SECONDS,
     POINTS_MESSAGES,
     POINTS_REJECTED,
 )
 from cloud_api.historian import Historian, HistorianError, SeriesBlock, WaveformRecord
+from cloud_api.historian_usage import show
 from cloud_api.streams import POINTS
 from stream_processor.v1.dead_letter_pb2 import DEAD_LETTER_REASON_UNDECODABLE, DeadLetter
 
 DURABLE = "historian"
+# A batch is full by any of these: one commit is one fsync, memory is bounded, and who looks at a
+# trend does not wait longer than this (the live view does not wait at all).
 BATCH_MESSAGES = 512
-# How long a batch gathers: one commit is one fsync, and the live view does not wait for it.
+BATCH_BYTES = 16 * 1024**2
 BATCH_SECONDS = 0.5
+# Asked for at once: what comes past the bytes of a batch is at most these.
+FETCH_MESSAGES = 64
+TEND_SECONDS = 60.0
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 # After this long the log gives what a killed server took to the next one.
 ACK_SECONDS = 15.0
 
 log = structlog.get_logger(__name__)
+
+
+async def _gather(subscription: JetStreamContext.PullSubscription) -> list[Msg]:
+    """Return the messages of the next batch; none when none came in its time."""
+    messages: list[Msg] = []
+    size = 0
+    loop = asyncio.get_running_loop()
+    end = loop.time() + BATCH_SECONDS
+    while len(messages) < BATCH_MESSAGES and size < BATCH_BYTES and (left := end - loop.time()) > 0:
+        try:
+            found = await subscription.fetch(
+                min(FETCH_MESSAGES, BATCH_MESSAGES - len(messages)), timeout=left
+            )
+        except TimeoutError:
+            break
+        messages += found
+        size += sum(len(message.data) for message in found)
+    return messages
 
 
 class PointsConsumer:
@@ -45,7 +70,12 @@ class PointsConsumer:
         self.running = False
 
     async def run(self) -> None:
-        """Consume until cancelled; a broker that is away is waited for."""
+        """Consume, and tend the historian, until cancelled; a broker that is away is waited for."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tend())
+            group.create_task(self._read())
+
+    async def _read(self) -> None:
         while True:
             try:
                 await self._consume()
@@ -69,10 +99,7 @@ class PointsConsumer:
         self.running = True
         try:
             while True:
-                try:
-                    messages = await subscription.fetch(BATCH_MESSAGES, timeout=BATCH_SECONDS)
-                except TimeoutError:
-                    continue
+                messages = await _gather(subscription)
                 if messages:
                     await self._keep(messages)
         finally:
@@ -80,6 +107,16 @@ class PointsConsumer:
             # What is asked for after this goes to the next subscription at once.
             with suppress(nats.errors.Error):
                 await subscription.unsubscribe()
+
+    async def _tend(self) -> None:
+        """Let the historian roll up and let go, and show what it keeps, once in a while."""
+        while True:
+            try:
+                show(await asyncio.to_thread(self._historian.tend))
+            except HistorianError as error:
+                HISTORIAN_FAILURES.inc()
+                log.error("historian_not_tended", error=str(error), retry_seconds=TEND_SECONDS)
+            await asyncio.sleep(TEND_SECONDS)
 
     async def _keep(self, messages: Sequence[Msg]) -> None:
         """Make a batch durable, then acknowledge it."""
@@ -101,6 +138,7 @@ class PointsConsumer:
             await self._set_aside(message, detail)
         for message in messages:
             await message.ack()
+        HISTORIAN_BATCH_MESSAGES.observe(len(messages))
         POINTS_MESSAGES.inc(len(messages) - len(rejected))
 
     def _write(self, messages: Sequence[Msg]) -> list[tuple[Msg, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloud_api.historian.levels import Retention
 from cloud_api.historian.open import open_historian
 from cloud_api.historian.port import (
     Historian,
@@ -9,15 +10,18 @@ from cloud_api.historian.port import (
     SeriesBlock,
     SeriesDescription,
     Trend,
+    Usage,
     WaveformRecord,
 )
 
 __all__ = [
     "Historian",
     "HistorianError",
+    "Retention",
     "SeriesBlock",
     "SeriesDescription",
     "Trend",
+    "Usage",
     "WaveformRecord",
     "open_historian",
 ]

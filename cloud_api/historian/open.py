@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from cloud_api.historian.levels import Retention
 from cloud_api.historian.port import Historian, HistorianError
 
+KEEP = Retention()
 
-def open_historian(url: str) -> Historian:
-    """Open the historian at `url`.
+
+def open_historian(url: str, retention: Retention = KEEP) -> Historian:
+    """Open the historian at `url`, to keep what it keeps for as long as `retention` says.
 
     `duckdb:///{path}` is a file; `influxdb+http://{organisation}:{token}@{host}:{port}/{bucket}`
     (or `influxdb+https`) is an InfluxDB 2.
@@ -21,7 +24,7 @@ def open_historian(url: str) -> Historian:
     if parts.scheme == "duckdb":
         from cloud_api.historian.duckdb import DuckDBHistorian
 
-        return DuckDBHistorian(Path(unquote(parts.path.removeprefix("/"))))
+        return DuckDBHistorian(Path(unquote(parts.path.removeprefix("/"))), retention)
     if parts.scheme in ("influxdb+http", "influxdb+https"):
         from cloud_api.historian.influxdb import InfluxDBHistorian
 
@@ -37,6 +40,7 @@ def open_historian(url: str) -> Historian:
             organisation=unquote(parts.username),
             token=unquote(parts.password),
             bucket=unquote(bucket),
+            retention=retention,
         )
     raise HistorianError(
         f"no historian is of the kind {parts.scheme!r}: use duckdb, influxdb+http or influxdb+https"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-Milliseconds = NDArray[np.int64]
-Values = NDArray[np.float64]
+from cloud_api.historian.windows import Counts, Milliseconds, Values, Windows
 
 
 class HistorianError(RuntimeError):
@@ -22,7 +21,8 @@ class SeriesBlock:
     """Some points of one series, arrays of equal length.
 
     `time_ms` is event time, milliseconds since the epoch. `minimum`, `maximum` and `count` are
-    there for the aggregates of a raw channel, whose `series` is the channel's name.
+    there for the aggregates of a raw channel, whose `series` is the channel's name. `coverage` is
+    the share of `interval_ms` that each point was computed from; without one it is not known.
     """
 
     site: str
@@ -33,7 +33,9 @@ class SeriesBlock:
     value: Values
     minimum: Values | None = None
     maximum: Values | None = None
-    count: NDArray[np.int64] | None = None
+    count: Counts | None = None
+    coverage: Values | None = None
+    interval_ms: int = 0
 
     @property
     def aggregated(self) -> bool:
@@ -63,19 +65,33 @@ class SeriesDescription:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """A series to plot, arrays of equal length, in the order of time."""
+    """A series to plot, arrays of equal length, in the order of time.
+
+    `coverage` is the share of each point's time that was measured, NaN where that is not known.
+    `bucket_ms` is the width of the buckets, 0 when these are the points that were written.
+    """
 
     unit: str
     time_ms: Milliseconds
     value: Values
     minimum: Values
     maximum: Values
+    coverage: Values
+    bucket_ms: int = 0
 
     @classmethod
-    def empty(cls, unit: str = "") -> Trend:
+    def of(cls, unit: str, windows: Windows, bucket_ms: int = 0) -> Self:
+        """Return windows as they are plotted."""
+        return cls(
+            unit, windows.time_ms, windows.value, windows.minimum, windows.maximum,
+            windows.coverage, bucket_ms,
+        )  # fmt: skip
+
+    @classmethod
+    def empty(cls, unit: str = "") -> Self:
         """Return a trend without points."""
         none = np.empty(0)
-        return cls(unit, np.empty(0, np.int64), none, none, none)
+        return cls(unit, np.empty(0, np.int64), none, none, none, none)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +108,25 @@ class WaveformRecord:
     samples: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What is kept now; -1 where the store does not tell.
+
+    `unsettled` points are durable and not yet rolled up. `expired` is how many points were written
+    since the start that were older than what is kept of their series, and were left out.
+    """
+
+    bytes_used: int = -1
+    bytes_free: int = -1
+    points: int = -1
+    unsettled: int = 0
+    minutes: int = -1
+    hours: int = -1
+    waveforms: int = -1
+    waveform_bytes: int = -1
+    expired: int = 0
+
+
 class Historian(Protocol):
     """A store of points by (site, equipment, series, event time); safe to call from threads."""
 
@@ -101,10 +136,20 @@ class Historian(Protocol):
         """Keep points and waveforms; they are durable on return.
 
         A point with the key of an earlier one replaces it, so writing twice changes nothing. Points
-        that are no finite number are left out.
+        that are no finite number, or older than what is kept of their series, are left out.
 
         Raises:
             HistorianError: nothing, or only some of it, was kept: write it again.
+        """
+
+    def tend(self) -> Usage:
+        """Roll up what is due, let go of what is past its age or size, and say what is kept.
+
+        Takes a while, is wanted about once a minute, and can be left out: answers are right
+        without it. Interrupted anywhere, it goes on the next time.
+
+        Raises:
+            HistorianError: the store refused; try again later.
         """
 
     def sites(self, equipment: str) -> list[str]:
@@ -124,9 +169,12 @@ class Historian(Protocol):
     ) -> Trend:
         """Return the points from `start_ms` up to but not including `end_ms`.
 
-        With more than `max_points` of them the time between the first and the last is cut into at
-        most `max_points` equal parts: of each the time of its first point (InfluxDB: its start),
-        the mean of the values, the least minimum and the greatest maximum.
+        With more than `max_points` of them the range, less what of it is before the first or after
+        the last point of the series, is cut into at most `max_points` buckets. Their edges are
+        multiples of their width since the epoch, so that a point is in the same bucket however the
+        range is moved. Of each bucket that has points: its start (of one that the range cuts, the
+        range's), the mean of the samples, the least minimum, the greatest maximum.
+        What is older than points are kept for comes in windows of a minute or an hour at least.
         """
 
     def waveform(self, waveform_id: str) -> WaveformRecord | None:

@@ -104,6 +104,8 @@ async def test_all_of_a_message_is_kept(
         minimum=[-2.0, float("nan")],
         maximum=[3.0, float("nan")],
         count=[3200, 0],
+        coverage=[0.5, 0.0],
+        interval_ms=1000,
     )
     points.waveforms.add(
         waveform_id="w1",
@@ -118,6 +120,7 @@ async def test_all_of_a_message_is_kept(
         await until(lambda: historian.waveform("w1") is not None)
     trend = historian.query("plant", "P-101", "Vibration", START, START + 9999, 10)
     assert (trend.minimum.tolist(), trend.maximum.tolist()) == ([-2.0], [3.0])
+    assert trend.coverage.tolist() == [0.5]
     kept = historian.waveform("w1")
     assert kept is not None
     assert kept.samples.tolist() == samples.tolist()
@@ -141,6 +144,36 @@ class Refusing:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.inner, name)
+
+
+class Recording:
+    """A historian that remembers how much came at once."""
+
+    def __init__(self, inner: DuckDBHistorian) -> None:
+        self.inner = inner
+        self.sizes: list[int] = []
+
+    def write(
+        self, blocks: Sequence[SeriesBlock], waveforms: Sequence[WaveformRecord] = ()
+    ) -> None:
+        self.sizes.append(len(blocks))
+        self.inner.write(blocks, waveforms)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.inner, name)
+
+
+async def test_what_waits_is_kept_in_batches_of_a_bounded_size(
+    jetstream: JetStreamContext, historian: DuckDBHistorian
+) -> None:
+    for second in range(600):
+        await jetstream.publish("points.plant.P-101", message(second, float(second)))
+    recording = Recording(historian)
+    async with running(PointsConsumer(jetstream, recording)):  # type: ignore[arg-type]
+        await until(lambda: len(health(historian)) == 600)
+        await drained(jetstream)
+    assert max(recording.sizes) <= 512
+    assert len(recording.sizes) < 600
 
 
 async def test_nothing_is_acknowledged_before_it_is_durable(
