@@ -9,6 +9,7 @@ from stream_processor.stages.health import HealthAssessment
 from stream_processor.stages.items import Findings
 from stream_processor.stages.manipulation import Manipulation
 from stream_processor.stages.prognosis import Prognosis
+from stream_processor.stages.rule_evaluation import RuleEvaluation
 from stream_processor.stages.state_detection import StateDetection
 
 STAGES: tuple[tuple[str, type[Any]], ...] = (
@@ -16,6 +17,7 @@ STAGES: tuple[tuple[str, type[Any]], ...] = (
     ("state_detection", StateDetection),
     ("health_assessment", HealthAssessment),
     ("prognostics_assessment", Prognosis),
+    ("rule_evaluation", RuleEvaluation),
     ("advisory_generation", AdvisoryGeneration),
 )
 """Name of the step and class of its stage, in the order of the flow."""
@@ -27,5 +29,6 @@ __all__ = [
     "HealthAssessment",
     "Manipulation",
     "Prognosis",
+    "RuleEvaluation",
     "StateDetection",
 ]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from google.protobuf.timestamp_pb2 import Timestamp
 
-from stream_processor.frames import EquipmentInfo, Frame
+from stream_processor.frames import Frame
 from stream_processor.stages.diagnosis import (
     Diagnosis,
     diagnose,
@@ -18,6 +16,7 @@ from stream_processor.stages.diagnosis import (
     subject_of,
 )
 from stream_processor.stages.episode import DEADBAND, Episode, Transition
+from stream_processor.stages.identity import STATES, advisory_id, end_ms, timestamp
 from stream_processor.stages.items import (
     Catalogue,
     Condition,
@@ -28,10 +27,10 @@ from stream_processor.stages.items import (
     SensorFault,
 )
 from stream_processor.stages.publication import points_of, waveform, waveform_id
+from stream_processor.stages.rule_advisory import add_rules
 from stream_processor.stages.wording import cleared_summary, machine_summary, sensor_summary
 from stream_processor.v1.alert_pb2 import (
     Advisory,
-    AdvisoryState,
     Evidence,
     FailureMode,
     FeatureEvidence,
@@ -52,12 +51,6 @@ URGENT_HOURS = 24.0
 EVIDENCE_GAIN = 0.3
 CERTAIN = 0.62
 EVIDENCE_FEATURES = 6
-
-_STATES: dict[Transition, AdvisoryState.ValueType] = {
-    "raise": AdvisoryState.ADVISORY_STATE_RAISED,
-    "update": AdvisoryState.ADVISORY_STATE_UPDATED,
-    "clear": AdvisoryState.ADVISORY_STATE_CLEARED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +74,6 @@ class _Moment:
         return not self.known.vibration
 
 
-def advisory_id(rule: str, info: EquipmentInfo, window_start_ms: int, model_version: str) -> str:
-    """Return the id of a finding: a function of what caused it and of nothing else."""
-    cause = "\n".join((rule, info.site, info.equipment, str(window_start_ms), model_version))
-    return hashlib.sha256(cause.encode()).hexdigest()[:32]
-
-
 class AdvisoryGeneration:
     """Say what is wrong with one machine, once, and when it is over."""
 
@@ -107,9 +94,10 @@ class AdvisoryGeneration:
                 assessment.detections.features.frame, known, deviation, condition, remaining
             )
             worst = self._worst_sensor(deviation)
-            diagnosis = self._diagnose(known, deviation)
             self._step_sensor(now, findings, worst)
-            self._step_machine(now, findings, diagnosis, worst)
+            if deviation.judged:
+                self._step_machine(now, findings, self._diagnose(known, deviation), worst)
+        add_rules(item, findings)
         return findings
 
     def _diagnose(self, known: Catalogue, deviation: Deviation) -> Diagnosis:
@@ -213,7 +201,7 @@ class AdvisoryGeneration:
         return Advisory(
             advisory_id=episode.advisory_id,
             revision=episode.revision,
-            state=_STATES[transition],
+            state=STATES[transition],
             site=info.site,
             edge_node=info.edge_node,
             equipment=info.equipment,
@@ -223,9 +211,12 @@ class AdvisoryGeneration:
             failure_mode=episode.mode,
             rule=rule,
             model_version=MODEL_VERSION,
-            window_start_time=_timestamp(episode.window_start_ms),
-            window_end_time=_timestamp(item.time_ms if item.single else _end_ms(frame)),
-            sent_time=_timestamp(frame.sent_time_ms),
+            window_start_time=timestamp(episode.window_start_ms),
+            # A machine's clock may have been put back since.
+            window_end_time=timestamp(
+                max(episode.window_start_ms, item.time_ms if item.single else end_ms(frame))
+            ),
+            sent_time=timestamp(frame.sent_time_ms),
             health=item.condition.health,
         )
 
@@ -336,16 +327,3 @@ def _sensor_evidence(fault: SensorFault) -> Evidence:
             )
         ],
     )
-
-
-def _end_ms(frame: Frame) -> int:
-    """Return the event time of the last sample of a frame."""
-    end = frame.start_time_ms
-    for name, samples in frame.samples.items():
-        rate = frame.info.channels[name].sample_rate_hz
-        end = max(end, frame.start_time_ms + int((samples.size - 1) * 1000.0 / rate))
-    return end
-
-
-def _timestamp(time_ms: int) -> Timestamp:
-    return Timestamp(seconds=time_ms // 1000, nanos=time_ms % 1000 * 1_000_000)

@@ -56,9 +56,10 @@ class HealthAssessment:
         known = item.features.catalogue
         found = []
         for deviation in item.deviations:
-            now = severity_of(known, deviation)
-            gain = RISE_GAIN if now > self._severity else FALL_GAIN
-            self._severity += gain * (now - self._severity)
+            if deviation.judged:
+                now = severity_of(known, deviation)
+                gain = RISE_GAIN if now > self._severity else FALL_GAIN
+                self._severity += gain * (now - self._severity)
             found.append(Condition(health_of(self._severity), self._severity))
         return Assessment(item, tuple(found))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_processor.frames import EquipmentInfo, Frame
-from stream_processor.v1.alert_pb2 import Advisory, FailureMode
+from stream_processor.v1.alert_pb2 import Advisory, FailureMode, Severity
 from stream_processor.v1.points_pb2 import Points
 
 Array = npt.NDArray[np.float64]
 Scale = Literal["log", "linear"]
+# Of less than this share of its window nothing is concluded from a feature, and nothing learnt.
+LEAST_COVERAGE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,8 @@ class Observation:
     """The features of one moment.
 
     `values` has one number a feature of the catalogue, NaN where it could not be computed;
-    `trends` one a trend; `drivers` one a driver.
+    `trends` one a trend; `drivers` one a driver. `coverage` and `trend_coverage` are the share, 0
+    to 1, that was measured of the window of each feature and of each trend.
     """
 
     time_ms: int
@@ -93,6 +97,17 @@ class Observation:
     trends: Array
     drivers: Array
     quality: SignalQuality
+    coverage: Array
+    trend_coverage: Array
+
+    @property
+    def measured(self) -> Array:
+        """The features, NaN where too little was measured to conclude anything from them."""
+        return np.where(self.coverage >= LEAST_COVERAGE, self.values, np.nan)
+
+    def value(self, j: int) -> float:
+        """Return one of `measured`."""
+        return float(self.values[j]) if self.coverage[j] >= LEAST_COVERAGE else float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +139,8 @@ class Deviation:
 
     `expected` and `limit` are in the feature's unit, the limit on the side of the deviation;
     `score` is in standard deviations, signed; `ratio` is the smoothed score over its limit,
-    signed: 1 is the limit. `drift_ratio` has one value a watched slow channel.
+    signed: 1 is the limit. `drift_ratio` has one value a watched slow channel. `judged` is False
+    when so little was measured that the observation says nothing, for better or worse.
     """
 
     observation: Observation
@@ -137,6 +153,7 @@ class Deviation:
     forest_ratio: float
     drift_ratio: Array
     learning: bool
+    judged: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +190,56 @@ class RemainingHours:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """A feature that a rule looked at; `limit` is NaN where it has none."""
+
+    channel: str
+    feature: str
+    unit: str
+    value: float
+    limit: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What there is to say of a user's rule at the observation `at` of a frame.
+
+    `readings` are what it looked at, that which decided first; empty when the rule is not judged
+    any more. `shadow` is of a rule that only says what it would have raised.
+    """
+
+    at: int
+    rule: str
+    version: str
+    transition: Literal["raise", "update", "clear"]
+    shadow: bool
+    advisory_id: str
+    revision: int
+    severity: Severity.ValueType
+    failure_mode: FailureMode.ValueType
+    summary: str
+    window_start_ms: int
+    channel: str
+    readings: tuple[Reading, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Outlook:
-    """Prognostics assessment: the remaining life at each observation, None without a trend."""
+    """Prognostics assessment: the remaining life at each observation, None without a trend.
+
+    Rule evaluation adds `verdicts`, and of each rule in shadow whether its alarm would be standing
+    (1, else 0) at each observation.
+    """
 
     assessment: Assessment
     remaining: tuple[RemainingHours | None, ...]
+    verdicts: tuple[Verdict, ...] = ()
+    shadows: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    @property
+    def would_raise(self) -> tuple[str, ...]:
+        """The rules in shadow that would have raised an alarm."""
+        return tuple(v.rule for v in self.verdicts if v.shadow and v.transition == "raise")
 
 
 @dataclass(frozen=True, slots=True)

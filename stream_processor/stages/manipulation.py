@@ -11,12 +11,14 @@ from stream_processor.frames import EquipmentInfo, Frame
 from stream_processor.kernels import blocks
 from stream_processor.kernels.rolling import Rolling
 from stream_processor.stages.catalogue import BANDS, TRENDS, catalogue, fact
+from stream_processor.stages.continuity import Continuity
 from stream_processor.stages.items import Catalogue, Features, Observation, SignalQuality
 from stream_processor.stages.vibration import vibration_features
 
 Array = npt.NDArray[np.float64]
 
-SCHEMA = 1
+# 2: where each channel's samples ended.
+SCHEMA = 2
 # Samples of the rolling statistics of slow channels.
 WINDOW = 60
 # A sample this many usual differences from its neighbours is a spike.
@@ -31,7 +33,10 @@ class Manipulation:
     """Compute the features of each frame of one machine.
 
     What is carried over between frames is the end of each slow channel, to see runs, spikes and
-    windows across the seam, and the last value of each driver.
+    windows across the seam, and the last value of each driver. Windows go by event time: samples
+    that are missing between two frames are missing in the window, and none is carried over a gap
+    that is longer than it, back in time, or from one sampling rate to another. Runs and spikes go
+    by samples, for a machine that is measured each hour can be stuck too.
     """
 
     def __init__(self) -> None:
@@ -39,16 +44,22 @@ class Manipulation:
         self._carried: dict[str, Array] = {}
         self._rolling: dict[str, Rolling] = {}
         self._drivers: dict[str, float] = {}
+        self._continuity: dict[str, Continuity] = {}
 
     def _known(self, info: EquipmentInfo) -> Catalogue:
         known = self._catalogue
         if known is None or (known.info is not info and known.info != info):
             known = self._catalogue = catalogue(info)
+            places = [known.channels.index(feature.channel) for feature in known.features]
+            self._channel_of = np.array(places, dtype=np.int64)
         return known
 
     def update(self, item: Frame) -> Features:
         """Return the features of a frame."""
         known = self._known(item.info)
+        for name in known.channels:
+            if name in item.samples and item.samples[name].size:
+                self._follow(item, name, name in known.slow)
         rolled = {
             name: self._roll(name, item.samples[name])
             for name in known.slow
@@ -62,6 +73,23 @@ class Manipulation:
             observed.append(self._observe(item, known, first, last, samples, rolled))
         return Features(item, known, tuple(observed))
 
+    def _follow(self, item: Frame, name: str, slow: bool) -> None:
+        """Let go of what is known of a channel that does not go on in this frame."""
+        rate_hz = item.info.channels[name].sample_rate_hz
+        start_ms = item.start_time_ms + item.offsets_ms.get(name, 0)
+        known = self._continuity.get(name)
+        if known is None or known.rate_hz != rate_hz:
+            if known is not None:
+                self._carried.pop(name, None)
+                self._rolling.pop(name, None)
+            known = self._continuity[name] = Continuity(rate_hz)
+        missing = known.missing(start_ms) if slow else 0
+        if missing > WINDOW or missing < -1:
+            self._rolling.pop(name, None)
+        elif missing > 0:
+            self._roll(name, np.full(missing, np.nan))
+        known.extend(start_ms, item.samples[name].size)
+
     def _observe(
         self,
         item: Frame,
@@ -73,7 +101,10 @@ class Manipulation:
     ) -> Observation:
         """Return the observation of the slow samples `first` to `last` of a frame."""
         quality = self._quality(known, samples)
-        means = _readings(item.info, known, samples)
+        means, coverage = _readings(item.info, known, samples)
+        for i, name in enumerate(known.vibration):
+            usual = self._continuity[name].usual if name in samples else 0
+            coverage[i] = (quality.present[i] - quality.missing[i]) / usual if usual else 0.0
         shaft_hz = _shaft_hz(item.info, means)
         values: dict[str, dict[str, float]] = {n: {"mean": mean} for n, mean in means.items()}
         for name in known.vibration:
@@ -87,25 +118,29 @@ class Manipulation:
         if first:
             rate = item.info.channels[known.slow[0]].sample_rate_hz
             time_ms += round(first * 1000.0 / rate)
-        trends = np.full(len(known.trends), np.nan)
+        trends, trend_coverage = np.full(len(known.trends), np.nan), np.zeros(len(known.trends))
         for i, name in enumerate(known.vibration):
             found = values.get(name, {})
             trends[i * len(BANDS) : (i + 1) * len(BANDS)] = [found.get(b, np.nan) for b in BANDS]
+            trend_coverage[i * len(BANDS) : (i + 1) * len(BANDS)] = coverage[i]
         begin = len(known.vibration) * len(BANDS)
         for i, name in enumerate(known.slow):
             if name in rolled and rolled[name].shape[1]:
                 at = min(last, rolled[name].shape[1]) - 1
-                mean, variance, low, high, _ = rolled[name][:, at]
+                mean, variance, low, high, count = rolled[name][:, at]
                 place = begin + i * len(TRENDS)
                 trends[place : place + len(TRENDS)] = (
                     mean, np.sqrt(variance), low, high,
                 )  # fmt: skip
+                trend_coverage[place : place + len(TRENDS)] = count / WINDOW
         return Observation(
             time_ms,
             np.array([values.get(f.channel, {}).get(f.name, np.nan) for f in known.features]),
             trends,
             np.array([self._drivers.get(name, np.nan) for name in known.drivers]),
             quality,
+            coverage[self._channel_of],
+            trend_coverage,
         )
 
     def _roll(self, name: str, samples: Array) -> Array:
@@ -144,6 +179,7 @@ class Manipulation:
             "carried": dict(self._carried),
             "tails": {name: rolling.tail for name, rolling in self._rolling.items()},
             "drivers": dict(self._drivers),
+            "continuity": {name: known.state() for name, known in self._continuity.items()},
         }
 
     @classmethod
@@ -161,6 +197,10 @@ class Manipulation:
             name: Rolling(tail.size, tail.copy()) for name, tail in state["tails"].items()
         }
         stage._drivers = dict(state["drivers"])
+        # A state of before windows went by event time has none.
+        stage._continuity = {
+            name: Continuity.restore(known) for name, known in state.get("continuity", {}).items()
+        }
         return stage
 
 
@@ -177,8 +217,12 @@ def _parts(item: Frame, known: Catalogue) -> list[tuple[int, int, dict[str, Arra
     return [(i, i + 1, {n: part[i : i + 1] for n, part in whole.items()}) for i in range(rows)]
 
 
-def _readings(info: EquipmentInfo, known: Catalogue, samples: dict[str, Array]) -> dict[str, float]:
+def _readings(
+    info: EquipmentInfo, known: Catalogue, samples: dict[str, Array]
+) -> tuple[dict[str, float], Array]:
     """Return the mean of each slow channel while the waveforms were taken, NaN without samples.
+
+    With it, the share of those samples that were numbers, a value a channel of the catalogue.
 
     A frame's waveform may be its first second of a minute in which the machine ran up or unloaded:
     it is compared with the speed and the load of that second, whatever the interval of frames.
@@ -192,14 +236,18 @@ def _readings(info: EquipmentInfo, known: Catalogue, samples: dict[str, Array]) 
         default=np.inf,
     )
     found = {}
-    for name in known.slow:
+    coverage = np.zeros(len(known.channels))
+    for i, name in enumerate(known.slow, len(known.vibration)):
         part = samples.get(name)
         if part is None:
             found[name] = float("nan")
             continue
         span = min(seconds * info.channels[name].sample_rate_hz, part.size)
-        found[name] = float(blocks.block_moments(part[: max(1, round(span))])[blocks.MEAN])
-    return found
+        used = part[: max(1, round(span))]
+        moments = blocks.block_moments(used)
+        found[name] = float(moments[blocks.MEAN])
+        coverage[i] = moments[blocks.COUNT] / used.size
+    return found, coverage
 
 
 def _shaft_hz(info: EquipmentInfo, means: dict[str, float]) -> float:

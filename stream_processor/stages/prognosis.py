@@ -47,6 +47,10 @@ class Prognosis:
         return self._remaining(health)
 
     def _keep(self, hours: float, health: float) -> None:
+        if self._times and hours < self._times[-1]:
+            # The machine's clock was put back; its decline goes on.
+            ahead = self._times[-1] - hours
+            self._times = [time - ahead for time in self._times]
         self._skipped += 1
         if self._skipped < self._stride:
             return

@@ -21,8 +21,14 @@ from stream_processor.stages.items import (
 from stream_processor.v1.alert_pb2 import FailureMode
 
 Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+# Channels and features, each with the sampling rate it depends on (0 when it does not), and the
+# names of features and drivers.
+Placed = tuple[tuple[str, float], ...]
+Layout = tuple[Placed, Placed, tuple[str, ...]]
 
-SCHEMA = 1
+# 2: what the models were laid out for, with sampling rates.
+SCHEMA = 2
 # No deviation is reported before this many healthy frames.
 WARM_UP_FRAMES = 40
 # The chance that a normally distributed score of a healthy machine passes the limit, shared among
@@ -50,6 +56,7 @@ class StateDetection:
 
     def __init__(self) -> None:
         self._names: tuple[str, ...] = ()
+        self._layout: Layout | None = None
         self._baseline: Baseline | None = None
         self._signal = SignalMonitor(0)
         self._drift = DriftMonitor(0)
@@ -86,21 +93,41 @@ class StateDetection:
         waveform = np.array([name in known.vibration for name in channels])
         rates = np.array([known.info.channels[name].sample_rate_hz for name in channels])
         self._recent = np.where(waveform, 8.0 * rates, 60.0)
-        names = tuple(f.series for f in features) + known.drivers
-        if names != self._names or baseline is None:
-            self._names = names
+        layout = _layout(known)
+        if baseline is None or layout != (self._layout or (layout[0], layout[1], self._names)):
             own = [
                 known.drivers.index(f.channel)
                 if f.name == "mean" and f.channel in known.drivers
                 else -1
                 for f in features
             ]
-            self._baseline = baseline = Baseline(len(known.drivers), np.array(own, dtype=np.int64))
-            self._signal = SignalMonitor(len(channels))
-            self._drift = DriftMonitor(self._slow_mean.size)
-            self._forest = HalfSpaceForest(len(channels))
-            self._forest_usual = np.zeros(2)
+            baseline = self._lay_out(layout, len(known.drivers), np.array(own, dtype=np.int64))
+        self._layout, self._names = layout, layout[2]
         return baseline
+
+    def _lay_out(self, layout: Layout, drivers: int, own: Indices) -> Baseline:
+        """Let the models go on with what is as it was, and begin anew with what is not."""
+        before = self._layout or ((), (), ())
+        channels = _places(layout[0], before[0])
+        features = _places(layout[1], before[1])
+        same_drivers = layout[2][len(layout[1]) :] == before[2][len(before[1]) :]
+        known = self._baseline
+        if known is not None and same_drivers and (features >= 0).any():
+            self._baseline = known.retargeted(own, features)
+        else:
+            self._baseline = Baseline(drivers, own)
+        self._signal = self._signal.relaid(channels)
+        readings = [place for place, (_, rate) in enumerate(before[1]) if rate == 0.0]
+        self._drift = self._drift.relaid(
+            np.array(
+                [readings.index(f) if f in readings else -1 for f in features[self._slow_mean]],
+                dtype=np.int64,
+            )
+        )
+        if [name for name, _ in layout[0]] != [name for name, _ in before[0]]:
+            self._forest = HalfSpaceForest(len(layout[0]))
+            self._forest_usual = np.zeros(2)
+        return self._baseline
 
     def update(self, item: Features) -> Detections:
         """Return the deviations of a frame's features, and learn them when all is normal."""
@@ -113,7 +140,8 @@ class StateDetection:
 
     def _compare(self, baseline: Baseline, known: Catalogue, item: Observation) -> Deviation:
         """Return the deviations of one observation, and learn it when all is normal."""
-        targets = item.values.copy()
+        targets = item.measured
+        judged = bool(np.isfinite(targets).any())
         positive = self._log & (targets > 0)
         targets[self._log & ~positive] = np.nan
         np.log(targets, out=targets, where=positive)
@@ -159,6 +187,7 @@ class StateDetection:
             forest_ratio,
             drift,
             learning,
+            judged,
         )
 
     def _scale_of(self, level: Array) -> Array:
@@ -215,6 +244,7 @@ class StateDetection:
         return {
             "schema": SCHEMA,
             "names": self._names,
+            "layout": self._layout,
             "baseline": None if self._baseline is None else self._baseline.state(),
             "signal": self._signal.state(),
             "drift": self._drift.state(),
@@ -237,6 +267,8 @@ class StateDetection:
             raise ValueError(f"state detection state has schema {state['schema']}, not {SCHEMA}")
         stage = cls()
         stage._names = tuple(state["names"])
+        # A state of before sampling rates were known has none.
+        stage._layout = state.get("layout")
         if state["baseline"] is not None:
             stage._baseline = Baseline.restore(state["baseline"])
         stage._signal = SignalMonitor.restore(state["signal"])
@@ -248,6 +280,26 @@ class StateDetection:
         stage._interval_ms = state["interval_ms"]
         stage._paced = state["paced"]
         return stage
+
+
+def _layout(known: Catalogue) -> Layout:
+    """Return what the models of a machine are laid out for.
+
+    A reading is one at any sampling rate. What is computed from a waveform is not: bandwidth,
+    resolution and noise go with the rate.
+    """
+    rates = {name: channel.sample_rate_hz for name, channel in known.info.channels.items()}
+    return (
+        tuple((name, rates[name]) for name in known.channels),
+        tuple((f.series, 0.0 if f.name == "mean" else rates[f.channel]) for f in known.features),
+        tuple(f.series for f in known.features) + known.drivers,
+    )
+
+
+def _places(now: Placed, before: Placed) -> Indices:
+    """Return where each was before, -1 for what is new."""
+    known = {item: place for place, item in enumerate(before)}
+    return np.array([known.get(item, -1) for item in now], dtype=np.int64)
 
 
 def _sensor_faults(known: Catalogue, signal: Quality) -> tuple[SensorFault, ...]:

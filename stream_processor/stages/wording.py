@@ -22,6 +22,7 @@ CAUSES: dict[FailureMode.ValueType, str] = {
     FailureMode.FAILURE_MODE_SENSOR_SPIKE: "sensor giving spikes",
     FailureMode.FAILURE_MODE_GEAR_WEAR: "probable gear wear",
 }
+UNITS = {"degC": "°C", "1": "", "m/s2": "m/s²", "m3/h": "m³/h", "1/min": "rpm"}
 FEATURES: dict[str, str] = {
     "rms": "acceleration",
     "velocity_rms": "velocity 10-1000 Hz",
@@ -39,6 +40,19 @@ FEATURES: dict[str, str] = {
     "envelope_bpfi": "envelope at the inner race frequency",
     "envelope_bsf": "envelope at the ball spin frequency",
     "envelope_ftf": "envelope at the cage frequency",
+    # What rules make of them.
+    "rate_of_change": "rate of change",
+    "band_energy": "in the band",
+    "deviation": "deviation in limits",
+    "ratio": "ratio",
+    "difference": "difference",
+    "correlation": "correlation",
+    "expression": "expression",
+    "edge": "edge model's score",
+    "forest": "forest score",
+    "severity": "severity",
+    "health": "health",
+    "remaining_life": "remaining life",
 }
 
 
@@ -49,7 +63,7 @@ def number(value: float, unit: str) -> str:
     ('0.123 mm/s', '1234', '81.2 °C')
     """
     text = f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    shown = {"degC": "°C", "1": "", "m/s2": "m/s²", "m3/h": "m³/h", "1/min": "rpm"}.get(unit, unit)
+    shown = UNITS.get(unit) if unit in UNITS else unit.replace("degC", "°C")
     return f"{text} {shown}".strip()
 
 

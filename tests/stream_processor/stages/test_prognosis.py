@@ -27,7 +27,9 @@ INFO = EquipmentInfo("s", "n", "P-1", "pump", "", "live", {})
 def follow() -> Callable[..., RemainingHours | None]:
     def step(stage: Prognosis, minute: int, health: float) -> RemainingHours | None:
         at = 60_000 * minute
-        observation = Observation(at, NONE, NONE, NONE, SignalQuality(NONE, NONE, NONE, NONE))
+        observation = Observation(
+            at, NONE, NONE, NONE, SignalQuality(NONE, NONE, NONE, NONE), NONE, NONE
+        )
         deviation = Deviation(observation, NONE, NONE, NONE, NONE, (), 0.0, 0.0, NONE, True)
         features = Features(
             Frame(INFO, at, at, {}), Catalogue(INFO, (), (), (), (), ()), (observation,)
@@ -66,3 +68,14 @@ def test_the_points_of_a_long_decline_stay_few(follow):
     for minute in range(5000):
         follow(stage, minute, 0.9 - minute * 1e-4)
     assert stage.state()["times"].size < 50
+
+
+def test_a_clock_that_is_put_back_does_not_end_a_decline(follow):
+    stage, whole, day = Prognosis(), Prognosis(), 1440
+    for minute in range(300):
+        health = 0.95 - minute * 0.6 / 300
+        left = follow(stage, minute + (day if minute < 150 else 0), health)
+        expected = follow(whole, minute, health)
+    assert left is not None
+    assert expected is not None
+    assert left.median == pytest.approx(expected.median, rel=0.05)
