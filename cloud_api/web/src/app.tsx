@@ -6,7 +6,6 @@ import { EquipmentPage } from "./pages/equipment";
 import { MePage } from "./pages/me";
 import { NotFoundPage } from "./pages/not_found";
 import { PlantPage } from "./pages/plant";
-import { SetAsidePage } from "./pages/set_aside";
 import { SignalsPage } from "./pages/signals";
 import { SignInPage } from "./pages/sign_in";
 import { StoresPage } from "./pages/stores";
@@ -37,6 +36,11 @@ const fleet = () =>
 const FleetPage = lazy(async () => (await fleet()).FleetPage);
 const GatewayPage = lazy(async () => (await fleet()).GatewayPage);
 const RolloutPage = lazy(async () => (await fleet()).RolloutPage);
+
+const deadLetters = () =>
+  import("./pages/dead_letters").catch(() => ({ DeadLettersPage: Unloaded, DeadLetterPage: Unloaded }));
+const DeadLettersPage = lazy(async () => (await deadLetters()).DeadLettersPage);
+const DeadLetterPage = lazy(async () => (await deadLetters()).DeadLetterPage);
 
 /** A new page begins at its top, and says so to a screen reader. */
 function arrive(): void {
@@ -70,7 +74,8 @@ function Shell() {
             <Route path="/fleet" component={FleetPage} />
             <Route path="/fleet/gateways/:id" component={GatewayPage} />
             <Route path="/fleet/rollouts/:id" component={RolloutPage} />
-            <Route path="/set-aside" component={SetAsidePage} />
+            <Route path="/set-aside" component={DeadLettersPage} />
+            <Route path="/set-aside/:id" component={DeadLetterPage} />
             <Route path="/me" component={MePage} />
             <Route default component={NotFoundPage} />
           </Router>

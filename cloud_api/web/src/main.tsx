@@ -7,6 +7,7 @@ import "./styles/values.css";
 import "./styles/lists.css";
 import "./styles/pages.css";
 import "./styles/fleet.css";
+import "./styles/dead_letters.css";
 import { App } from "./app";
 import { follow } from "./store";
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-
-from stream_processor.v1.dead_letter_pb2 import DEAD_LETTER_REASON_UNDECODABLE, DeadLetter
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("web"), pytest.mark.timeout(180)]
 
@@ -217,25 +214,6 @@ def test_a_requisition_is_approved_ordered_and_received(page: Page, plant: Any) 
     page.get_by_role("link", name="Parts").click()
     part = page.locator("tbody tr", has_text="BRG-6205")
     expect(part).to_contain_text("Enough")
-
-
-def test_a_message_set_aside_is_listed_with_its_reason(page: Page, plant: Any) -> None:
-    page.goto(f"{plant.url}/set-aside")
-    expect(page.get_by_text("Every message could be used.")).to_be_visible()
-    letter = DeadLetter(
-        dead_letter_id="letter-1",
-        reason=DEAD_LETTER_REASON_UNDECODABLE,
-        detail="the payload is no Sparkplug B message",
-        topic="spBv1.0/bottling/DDATA/gateway-1/P-101",
-        payload=b"\x00\x01garbage",
-    )
-    letter.receive_time.FromDatetime(datetime.now(UTC))
-
-    plant.send([("deadletter.undecodable.bottling.gateway-1", letter.SerializeToString())])
-    page.get_by_role("button", name="Read again").click()
-    row = page.locator("tbody tr")
-    expect(row).to_contain_text("Undecodable")
-    expect(row).to_contain_text("no Sparkplug B message")
 
 
 def test_the_palette_finds_a_machine(page: Page, plant: Any) -> None:

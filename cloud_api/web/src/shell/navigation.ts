@@ -43,7 +43,7 @@ export const NAVIGATION: readonly Entry[] = [
     also: "/fleet/",
     badge: () => ({ count: halted.value, noun: "halted rollouts" }),
   },
-  { path: "/set-aside", label: "Set aside", icon: "aside" },
+  { path: "/set-aside", label: "Dead letters", icon: "aside", also: "/set-aside/" },
 ];
 
 /** The work of whoever is signed in. */

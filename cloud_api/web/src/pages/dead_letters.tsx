@@ -1,0 +1,2 @@
+export { DeadLetterPage } from "./dead_letters/letter";
+export { DeadLettersPage } from "./dead_letters/list";
