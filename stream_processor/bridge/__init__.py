@@ -1,0 +1,1 @@
+"""A bridge between a plant's own MQTT broker and the log."""
