@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +25,7 @@ def _configuration(name: str) -> Path:
 CONFIGURATION = _configuration("nats.conf")
 # With TLS for gateways.
 TLS_CONFIGURATION = _configuration("nats-tls.conf")
+CLUSTER_CONFIGURATION = _configuration("nats-cluster.conf")
 
 
 class BrokerError(RuntimeError):
@@ -85,6 +88,24 @@ class TlsFiles:
         }
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """A server's place among others on this machine: its name, and the ports of all for routes."""
+
+    name: str
+    port: int
+    ports: tuple[int, ...]
+
+    def environment(self, host: str, password: str) -> dict[str, str]:
+        """Return the variables of `nats-cluster.conf`."""
+        routes = [f"nats://routes:{password}@{host}:{port}" for port in self.ports]
+        return {
+            "HEADRACE_NATS_NAME": self.name,
+            "HEADRACE_NATS_CLUSTER": f'"{host}:{self.port}"',
+            "HEADRACE_NATS_ROUTES": json.dumps(routes),
+        }
+
+
 @dataclass
 class Broker:
     """A NATS server of our own with its store in `directory`; stop, kill and start it at will."""
@@ -97,6 +118,7 @@ class Broker:
     user: str = "headrace"
     password: str = field(default_factory=lambda: secrets.token_urlsafe(18), repr=False)
     tls: TlsFiles | None = None
+    cluster: Cluster | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -129,6 +151,8 @@ class Broker:
         self.directory.mkdir(parents=True, exist_ok=True)
         log = self.directory / "nats.log"
         configuration = self.tls.folder / "nats.conf" if self.tls else CONFIGURATION
+        if self.cluster:
+            configuration = CLUSTER_CONFIGURATION
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 [executable(), "--config", str(configuration)],
@@ -145,6 +169,7 @@ class Broker:
                     "HEADRACE_BROKER_USER": self.user,
                     "HEADRACE_BROKER_PASSWORD": f'"{self.password}"',
                     **(self.tls.environment(self.pid_file) if self.tls else {}),
+                    **(self.cluster.environment(self.host, self.password) if self.cluster else {}),
                 },
             )
         health = f"http://{self.host}:{self.monitor_port}/healthz"
@@ -179,3 +204,43 @@ class Broker:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+
+class BrokerCluster:
+    """Servers on this machine that have a copy of every stream each; one of three may be away."""
+
+    def __init__(self, directory: Path, size: int) -> None:
+        password = secrets.token_urlsafe(18)
+        ports = tuple(free_port() for _ in range(size))
+        self.servers = [
+            Broker(
+                directory / f"server-{n}",
+                password=password,
+                cluster=Cluster(f"headrace-{n}", port, ports),
+            )
+            for n, port in enumerate(ports)
+        ]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Settings for a process that uses the cluster, with MQTT of its first server."""
+        return {
+            **self.servers[0].environment,
+            "HEADRACE_NATS_URL": ",".join(server.nats_url for server in self.servers),
+            "HEADRACE_STREAM_REPLICAS": str(len(self.servers)),
+        }
+
+    def start(self, timeout: float = 120.0) -> None:
+        """Start all servers together: none is healthy before most of them are there.
+
+        Raises:
+            BrokerError: one ended, or did not answer within `timeout` seconds.
+        """
+        with ThreadPoolExecutor(len(self.servers)) as threads:
+            for started in [threads.submit(server.start, timeout) for server in self.servers]:
+                started.result()
+
+    def stop(self) -> None:
+        """Let all servers end in good order."""
+        for server in self.servers:
+            server.stop()

@@ -11,8 +11,11 @@ from typing import Annotated
 
 import typer
 
+from headrace.bridge import bridge
+from headrace.dead_letters import app as dead_letters
 from headrace.edge import app as edge
 from headrace.fleet import app as fleet
+from headrace.rules import app as rules
 from headrace.terminal import data_folder, fail, notices, progress_bar, update
 
 app = typer.Typer(
@@ -25,6 +28,9 @@ model = typer.Typer(no_args_is_help=True, help="Models of the edge agent.")
 app.add_typer(model, name="model")
 app.add_typer(edge, name="edge")
 app.add_typer(fleet, name="fleet")
+app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(rules, name="rules")
+app.command()(bridge)
 
 
 def show_version(wanted: bool) -> None:

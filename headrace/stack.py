@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from headrace.broker import free_port, is_free
+from headrace.broker import BrokerCluster, free_port, is_free
 from headrace.client import ApiClient
 from headrace.supervisor import Child, Supervisor
 
@@ -42,7 +42,7 @@ class Stack:
     data_dir: Path
     http_port: int
     grpc_port: int
-    counters_port: int
+    counters_ports: list[int]
     admin_password: str
     client: ApiClient
 
@@ -57,14 +57,19 @@ class Stack:
         return f"127.0.0.1:{self.grpc_port}"
 
     def counters(self) -> dict[str, Any]:
-        """Return the processor's counters; empty while it does not answer."""
-        try:
-            response = httpx.get(
-                f"http://127.0.0.1:{self.counters_port}/counters", timeout=5, trust_env=False
-            )
-            return dict(response.json()) if response.status_code == 200 else {}
-        except (httpx.TransportError, ValueError):
-            return {}
+        """Return the processors' counters together; empty while one does not answer."""
+        total: dict[str, Any] = {}
+        for port in self.counters_ports:
+            try:
+                response = httpx.get(
+                    f"http://127.0.0.1:{port}/counters", timeout=5, trust_env=False
+                )
+                if response.status_code != 200:
+                    return {}
+                total = _sum(total, response.json())
+            except (httpx.TransportError, ValueError):
+                return {}
+        return total
 
     def start_agent(self, configuration: Path, until_drained: bool) -> Child:
         """Start an edge agent with the gateway file `configuration`."""
@@ -76,11 +81,34 @@ class Stack:
         )
 
 
-@contextmanager
-def running(data_dir: Path, fixed_ports: bool = False) -> Iterator[Stack]:
-    """Start broker, server and processor with everything they keep in `data_dir`; stop them after.
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
 
-    With `fixed_ports` the usual ports are taken when they are free.
+
+def _sum(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Return counters added up, name by name."""
+    added = dict(one)
+    for name, value in other.items():
+        known = added.get(name)
+        if isinstance(value, dict):
+            added[name] = _sum(known or {}, value)
+        else:
+            added[name] = (known or 0) + value
+    return added
+
+
+@contextmanager
+def running(
+    data_dir: Path, fixed_ports: bool = False, processors: int = 1, brokers: int = 1
+) -> Iterator[Stack]:
+    """Start broker, server and processors with everything they keep in `data_dir`; stop them after.
+
+    With `fixed_ports` the usual ports are taken when they are free. Of several `brokers` each has a
+    copy of every stream; the server speaks to any of them, agents and processors over MQTT to the
+    first.
 
     Raises:
         SupervisorError: one of them did not become ready.
@@ -88,7 +116,7 @@ def running(data_dir: Path, fixed_ports: bool = False) -> Iterator[Stack]:
     """
     http_port = _port(HTTP_PORT) if fixed_ports else free_port()
     grpc_port = _port(GRPC_PORT) if fixed_ports else free_port()
-    counters_port = free_port()
+    counters_ports = [free_port() for _ in range(processors)]
     password = _admin_password(data_dir)
     environment = {
         "HEADRACE_DATA_DIR": str(data_dir),
@@ -96,22 +124,28 @@ def running(data_dir: Path, fixed_ports: bool = False) -> Iterator[Stack]:
         "HEADRACE_GRPC_PORT": str(grpc_port),
         "HEADRACE_ADMIN_PASSWORD": password,
         "HEADRACE_API_TOKEN": secrets.token_urlsafe(32),
-        "HEADRACE_METRICS_PORT": str(counters_port),
         "HEADRACE_LOG_FORMAT": "json",
     }
+    cluster = BrokerCluster(data_dir / "broker", brokers) if brokers > 1 else None
     with (
-        Supervisor(data_dir, environment) as supervisor,
+        Supervisor(data_dir, environment, broker=cluster) as supervisor,
         ApiClient(f"http://127.0.0.1:{http_port}") as client,
     ):
         stack = Stack(
-            supervisor, data_dir, http_port, grpc_port, counters_port, password, client
+            supervisor, data_dir, http_port, grpc_port, counters_ports, password, client
         )  # fmt: skip
         supervisor.start("cloud_api", ["-m", "cloud_api"], ready=client.ready)
         client.sign_in("admin", password)
-        supervisor.start(
-            "stream_processor",
-            ["-m", "stream_processor"],
-            ready=lambda: bool(stack.counters()),
-            timeout=240,
-        )
+        for process, port in enumerate(counters_ports):
+            supervisor.start(
+                "stream_processor" if processors == 1 else f"stream_processor-{process}",
+                ["-m", "stream_processor"],
+                ready=lambda port=port: _answers(port),  # type: ignore[misc]
+                timeout=240,
+                environment={
+                    "HEADRACE_METRICS_PORT": str(port),
+                    "HEADRACE_PROCESS": str(process),
+                    "HEADRACE_PROCESSES": str(processors),
+                },
+            )
         yield stack

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from headrace.broker import Broker
+from headrace.broker import Broker, BrokerCluster
 
 
 class SupervisorError(RuntimeError):
@@ -72,7 +72,7 @@ class Supervisor:
         data_dir: Path,
         environment: Mapping[str, str],
         max_restarts: int = 5,
-        broker: Broker | None = None,
+        broker: Broker | BrokerCluster | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.logs = data_dir / "logs"

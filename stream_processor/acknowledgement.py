@@ -18,9 +18,6 @@ How a batch's durability is known, and why it is right:
 A crash between the storing and the publishing loses only the message: marks are derived again from
 the recovered state, which is durable by definition, and published at the start. A node that sends
 what is durable already (its spool is older than the acknowledgement) gets it said again.
-
-In a cluster each process has its own ledger; the argument holds wherever the process that has the
-sink also has a source partition, since an epoch closes in all processes or in none.
 """
 
 from __future__ import annotations

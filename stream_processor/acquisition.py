@@ -9,69 +9,63 @@ reading it again judges the same.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any, Self
 
 from edge_agent.v1.sparkplug_b_pb2 import Payload
 from stream_processor import sparkplug
 from stream_processor.arrivals import Arrived, Waiting
+from stream_processor.batches import Batches, Turned
 from stream_processor.births import Births
+from stream_processor.devices import Devices
 from stream_processor.frames import Frame
 from stream_processor.messages import (
     Command,
     Mark,
     Message,
     Rebirth,
-    Resend,
+    Replay,
     SetAside,
     set_aside,
 )
-from stream_processor.plausibility import check_times
 from stream_processor.reordering import SEQUENCED, Reordering
-from stream_processor.sequence import Arrival, Sequence
-from stream_processor.sparkplug import BadInputError, Birth
-from stream_processor.spools import Ranges, earlier_boots, lost_ranges
-from stream_processor.turns import Turns
+from stream_processor.replays import Replays, receipt, require_news
+from stream_processor.sparkplug import BadInputError, Birth, Numbers
+from stream_processor.spools import earlier_boots, lost_ranges
+from stream_processor.unborn import Unborn
 from stream_processor.v1 import dead_letter_pb2 as dl
 
-# 2: what an edge node said is lost. 3: what it said is still to come of earlier boots.
-SCHEMA = 3
+# 2: what an edge node said is lost. 3: what it said is still to come of earlier boots. 4: the event
+# time of each device, and what waits for its place in it.
+SCHEMA = 4
 REBIRTH_INTERVAL_S = 5.0
-# How long data waits for the birth that makes it readable, and how many blocks may.
-BIRTH_PATIENCE_S = 12.0
-MAX_WAITING = 64
 # Without its agent nobody can close a gap; after this long it is given up all the same.
 ABSENCE_PATIENCE_S = 300.0
 # A log read this far behind holds the answer to a gap further on.
 BACKLOG_S = 2.0
-# A device that did not announce itself when asked is not waited for again for so long.
-BARREN_S = 60.0
 FORBIDDEN = frozenset("/+#.*> \t\r\n")
-# More boots than an agent that keeps dying leaves in its spool while the broker is away.
-REMEMBERED_EPOCHS = 256
 
 Output = Frame | SetAside | Command
 
 
 class Acquisition:
-    """Births, order and counts of one edge node."""
+    """Births, order and counts of one edge node.
 
-    def __init__(self) -> None:
+    `lateness_s` is how late, by event time, frames of a device may be whose birth does not say it.
+    """
+
+    def __init__(self, lateness_s: float = 0.0) -> None:
         self.site = ""
         self.edge_node = ""
         self.alive = True
         self.away_since = 0.0
         self.births = Births()
         self.order = Reordering()
-        self.sequences: dict[int, Sequence[Arrived]] = {}
-        self.turns = Turns(self.sequences)
-        self.waiting: list[Waiting] = []
-        self.barren_until: dict[str, float] = {}
-        self.last_rebirth = 0.0
-        self.last_times: dict[str, tuple[int, int]] = {}
         self.counts: Counter[str] = Counter()
-        self._marks: dict[int, Mark] = {}
-        self._again: set[int] = set()
+        self.batches = Batches(self.counts)
+        self.devices = Devices(self.counts, lateness_s)
+        self.unborn = Unborn()
+        self.replays = Replays()
+        self.last_rebirth = 0.0
         self._lag_s = 0.0
         self._last_arrival = 0.0
 
@@ -86,58 +80,50 @@ class Acquisition:
                 raise BadInputError(
                     dl.DEAD_LETTER_REASON_UNKNOWN_TOPIC, f"{message.topic} has no meaning"
                 )
-            return self._take(message, kind, levels[3] if len(levels) == 4 else "", now)
+            found = self._take(message, kind, levels[3] if len(levels) == 4 else "", now)
         except BadInputError as error:
-            return [self._reject(message, error)]
+            found = [self._reject(message, error)]
+        return [*found, *self.devices.pass_by(message.received_ms)]
 
     def tick(self, now: float) -> list[Output]:
         """Do what is due at `now`: ask for what is missing, give up what does not come."""
         found: list[Output] = []
         behind = self._lag_s > BACKLOG_S and now - self._last_arrival < BACKLOG_S
         away = not self.alive and now - self.away_since < ABSENCE_PATIENCE_S
-        for epoch, sequence in sorted(self.sequences.items()):
-            if sequence.due is None or now < sequence.due:
-                continue
-            if behind or away or self.turns.must_wait(epoch):
-                sequence.postpone(now)
-                continue
-            report = sequence.look(now)
-            for first, last in report.requests:
-                self.counts["resends"] += 1
-                found.append(Resend(self.site, self.edge_node, epoch, first, last))
-            if report.requests and sequence.requests == 1:
-                self.counts["gaps"] += len(report.requests)
-            self.counts["lost"] += report.lost
-            found += self._advance(epoch, now)
+        for item in self.batches.tick(self.site, self.edge_node, now, patient=behind or away):
+            if isinstance(item, Arrived):
+                found += self._release(item, now)
+            else:
+                found.append(item)
         if self.order.overdue(now):
             found += self._ask_for_births(now)
-        return found + self._expire(now)
+        return found + [self._no_birth(item) for item in self.unborn.expire(now)]
 
     def due(self) -> float | None:
         """Return when `tick` has something to do, in seconds since the epoch; None for never."""
-        times = [s.due for s in self.sequences.values() if s.due is not None]
-        times += [w.deadline for w in self.waiting]
-        times += [] if self.order.due is None else [self.order.due]
-        return min(times, default=None)
+        times = (self.batches.due, self.unborn.due, self.order.due)
+        return min((time for time in times if time is not None), default=None)
 
     def marks(self) -> list[Mark]:
         """Return how far each boot epoch has come where that is news, or was asked for again."""
-        found = []
-        for epoch, sequence in sorted(self.sequences.items()):
-            waiting = [
-                w.arrived.numbers.batch
-                for w in self.waiting
-                if w.sequenced and w.arrived.numbers.boot_epoch == epoch
-            ]
-            batch = min([sequence.watermark + 1, *(b for b in waiting if b is not None)]) - 1
-            mark = Mark(self.site, self.edge_node, epoch, batch)
-            if batch > 0 and (epoch in self._again or self._marks.get(epoch) != mark):
-                self._marks[epoch] = mark
-                found.append(mark)
-        self._again.clear()
-        return found
+        return self.batches.marks(self.site, self.edge_node, self._waiting)
+
+    def watermarks(self) -> dict[str, float | None]:
+        """Return the watermarks that are news, by `{site}/{equipment}`; None of who is away.
+
+        Milliseconds since the epoch, of devices with a live clock.
+        """
+        return {
+            f"{self.site}/{name}": None if self.births.stale_since_ms(name) else watermark_ms
+            for name, watermark_ms in self.devices.moved().items()
+        }
+
+    def _waiting(self, epoch: int) -> list[int]:
+        return self.unborn.batches(epoch) + self.devices.batches(epoch)
 
     def _take(self, message: Message, kind: str, equipment: str, now: float) -> list[Output]:
+        if message.replay is not None:
+            return self._replayed(message, message.replay, kind, equipment, now)
         if kind == "NBIRTH" or (kind in SEQUENCED and not self.births.numbered):
             self.order.hear(kind, message.payload, now)
         match kind, bool(equipment):
@@ -148,15 +134,16 @@ class Acquisition:
             case ("NDATA", False) | ("DDATA", True):
                 return self._data(message, kind, equipment, now)
             case ("NDEATH", False):
-                if self.births.node_death(message.payload, message.received_ms):
-                    self.counts["deaths"] += 1
-                    self.alive, self.away_since = False, now
-                return []
+                if not self.births.node_death(message.payload, message.received_ms):
+                    return []
+                self.counts["deaths"] += 1
+                self.alive, self.away_since = False, now
+                return [*self.devices.silent()]
             case ("DDEATH", True):
                 died_ms = sparkplug.died_ms(message.payload, message.received_ms)
                 self.births.device_death(equipment, died_ms)
                 self.counts["deaths"] += 1
-                return []
+                return [*self.devices.silent(equipment)]
             case ("NCMD", False) | ("DCMD", True):
                 self.counts["commands_seen"] += 1
                 return []
@@ -172,56 +159,32 @@ class Acquisition:
         numbers = self.births.node(message.payload)
         self.counts["births"] += 1
         self.alive = True
-        found: list[Output] = []
-        for epoch, (first, _) in sorted(earlier.items()):
-            found += self._anchor(epoch, first, now)
-        if numbers.first_batch is not None:
-            found += self._anchor(numbers.boot_epoch, max(1, numbers.first_batch), now)
-        self.turns.tell({epoch: last for epoch, (_, last) in earlier.items()})
-        # Who waited for a boot of which nothing is left does so no more.
-        for epoch in sorted(self.sequences):
-            found += self._advance(epoch, now)
-        return found + self._resume(now)
-
-    def _anchor(self, epoch: int, first: int, now: float) -> list[Output]:
-        sequence = self.sequences.get(epoch)
-        if sequence is None:
-            self._remember(epoch, Sequence(first - 1))
-        elif first > sequence.watermark + 1:
-            lost, released = sequence.skip_to(first, now)
-            self.counts["lost"] += lost
-            return self._released(released, now)
-        return []
-
-    def _remember(self, epoch: int, sequence: Sequence[Arrived]) -> None:
-        self.sequences[epoch] = sequence
-        while len(self.sequences) > REMEMBERED_EPOCHS:
-            oldest = min(other for other in self.sequences if other != epoch)
-            del self.sequences[oldest]
-            self._marks.pop(oldest, None)
+        begun = self.batches.begin(earlier, numbers.boot_epoch, numbers.first_batch, now)
+        return self._released(begun, now) + self._resume(now)
 
     def _device_birth(self, message: Message, equipment: str, now: float) -> list[Output]:
         self.births.device(self.site, self.edge_node, equipment, message.payload)
         self.counts["births"] += 1
-        self.barren_until.pop(equipment, None)
+        self.unborn.born(equipment)
         return self._resume(now)
 
     def _resume(self, now: float) -> list[Output]:
         """Take again what waited for a birth, in the order it came."""
-        waiting, self.waiting = self.waiting, []
         found: list[Output] = []
-        for item in waiting:
+        for item in self.unborn.take(self._is_born):
             arrived = item.arrived
+            birth = self.births.of(arrived.equipment, arrived.numbers.boot_epoch)
             if not item.sequenced:
-                if self.births.announced(arrived.numbers):
-                    found += self._sequenced(arrived, now)
-                else:
-                    self.waiting.append(item)
-            elif birth := self.births.of(arrived.equipment, arrived.numbers.boot_epoch):
-                found.append(self._block(arrived, birth, sparkplug.parse(arrived.message.payload)))
-            else:
-                self.waiting.append(item)
+                found += self._sequenced(arrived, now)
+            elif birth is not None:
+                found += self._block(arrived, birth, sparkplug.parse(arrived.message.payload))
         return found
+
+    def _is_born(self, item: Waiting) -> bool:
+        arrived = item.arrived
+        if item.sequenced:
+            return self.births.of(arrived.equipment, arrived.numbers.boot_epoch) is not None
+        return self.births.announced(arrived.numbers)
 
     def _data(self, message: Message, kind: str, equipment: str, now: float) -> list[Output]:
         payload = sparkplug.parse(message.payload)
@@ -239,104 +202,96 @@ class Acquisition:
             return self._wait(arrived, now, sequenced=False)
         return self._sequenced(arrived, now, payload)
 
+    def _replayed(
+        self, message: Message, replay: Replay, kind: str, equipment: str, now: float
+    ) -> list[Output]:
+        """Take what was a dead letter: once, and outside of the order of batches."""
+        if not self.replays.add(replay):
+            self.counts["replays_repeated"] += 1
+            return []
+        match kind, bool(equipment):
+            case ("NBIRTH", False):
+                require_news(self.births, "", message.payload)
+                found, detail = self._node_birth(message, now), "taken as the node's birth"
+            case ("DBIRTH", True):
+                require_news(self.births, equipment, message.payload)
+                found = self._device_birth(message, equipment, now)
+                detail = f"taken as the birth of {equipment}"
+            case ("NDATA", False):
+                sparkplug.parse(message.payload)
+                self.counts["processed"] += 1
+                found, detail = [], "taken as what the node says of itself"
+            case ("DDATA", True):
+                found = self._replayed_block(message, equipment)
+                late = any(isinstance(item, Frame) and item.late for item in found)
+                detail = "taken late: for the historian alone" if late else "taken"
+            case _:
+                raise BadInputError(
+                    dl.DEAD_LETTER_REASON_UNKNOWN_TOPIC, f"{message.topic} cannot be replayed"
+                )
+        self.counts["replayed"] += 1
+        return [*found, receipt(message, replay, detail)]
+
+    def _replayed_block(self, message: Message, equipment: str) -> list[Output]:
+        payload = sparkplug.parse(message.payload)
+        epoch = sparkplug.numbers(payload, self.births.aliases).epoch
+        birth = self.births.of(equipment, epoch or 0)
+        if birth is None:
+            raise BadInputError(dl.DEAD_LETTER_REASON_NO_BIRTH, f"no birth of {equipment} is known")
+        # Its batch is behind the mark of its boot and stays there.
+        arrived = Arrived(message, Numbers(epoch, None), "DDATA", equipment, birth)
+        return [*self.devices.take(arrived, birth, payload, self.births.aliases)]
+
     def _sequenced(
         self, arrived: Arrived, now: float, payload: Payload | None = None
     ) -> list[Output]:
-        numbers, batch = arrived.numbers, arrived.numbers.batch or 0
-        sequence = self.sequences.get(numbers.boot_epoch)
-        if sequence is None:
-            # An earlier boot's spool: it comes from its lowest batch on.
-            sequence = Sequence(batch - 1)
-            self._remember(numbers.boot_epoch, sequence)
-        self.turns.expect(numbers.boot_epoch, now)
         if arrived.kind == "NDATA":
             payload = payload or sparkplug.parse(arrived.message.payload)
             if ranges := lost_ranges(payload):
-                return self._lose(arrived, sequence, ranges, now)
-        held = Arrived(
-            arrived.message,
-            numbers,
-            arrived.kind,
-            arrived.equipment,
-            self.births.of(arrived.equipment, numbers.boot_epoch),
-        )
-        match sequence.offer(batch, held, len(arrived.message.payload), now):
-            case Arrival.DUPLICATE:
-                self.counts["duplicated"] += 1
-                self._again.add(numbers.boot_epoch)
-            case Arrival.OVERFLOWED:
-                self.counts["overflowed"] += 1
-            case Arrival.NONSENSE:
-                error = BadInputError(
-                    dl.DEAD_LETTER_REASON_WRONG_TYPE,
-                    f"batch {batch} comes after batch {sequence.watermark}",
-                )
-                return [self._reject(arrived.message, error)]
-            case Arrival.RELEASED:
-                return self._advance(numbers.boot_epoch, now, payload)
-        return []
+                return self._turned(arrived, self.batches.lose(arrived, ranges, now), now)
+        birth = self.births.of(arrived.equipment, arrived.numbers.boot_epoch)
+        born = Arrived(arrived.message, arrived.numbers, arrived.kind, arrived.equipment, birth)
+        return self._turned(born, self.batches.offer(born, now), now, payload)
 
-    def _lose(
-        self, arrived: Arrived, sequence: Sequence[Arrived], ranges: Ranges, now: float
+    def _turned(
+        self, arrived: Arrived, turned: Turned, now: float, payload: Payload | None = None
     ) -> list[Output]:
-        """Take an NDATA that says which batches its edge node no longer has."""
-        news, epoch = False, arrived.numbers.boot_epoch
-        for first, last in ranges:
-            match sequence.lose(first, last, now):
-                case Arrival.OVERFLOWED:
-                    self.counts["overflowed"] += 1
-                case Arrival.NONSENSE:
-                    error = BadInputError(
-                        dl.DEAD_LETTER_REASON_WRONG_TYPE,
-                        f"batches {first} to {last} are said to be lost after batch "
-                        f"{sequence.watermark}",
-                    )
-                    return [self._reject(arrived.message, error), *self._advance(epoch, now)]
-                case Arrival.RELEASED | Arrival.HELD:
-                    news = True
-        if not news:
-            # It was not heard that these are behind us.
-            self._again.add(epoch)
-        return self._advance(epoch, now)
-
-    def _advance(self, epoch: int, now: float, payload: Payload | None = None) -> list[Output]:
-        lost, released = self.turns.release(epoch)
-        self.counts["lost"] += lost
-        return self._released(released, now, payload)
+        found: list[Output] = []
+        if turned.error is not None:
+            found.append(self._reject(arrived.message, turned.error))
+        return found + self._released(turned.released, now, payload)
 
     def _released(
-        self,
-        released: Iterable[tuple[int, Arrived]],
-        now: float,
-        payload: Payload | None = None,
+        self, released: list[Arrived], now: float, payload: Payload | None = None
     ) -> list[Output]:
         """Return what batches in order give; `payload` is the first one's, read already."""
         found: list[Output] = []
-        for _, arrived in released:
-            found += self._release(
-                arrived, now, payload or sparkplug.parse(arrived.message.payload)
-            )
+        for arrived in released:
+            found += self._release(arrived, now, payload)
             payload = None
         return found
 
-    def _release(self, arrived: Arrived, now: float, payload: Payload) -> list[Output]:
+    def _release(
+        self, arrived: Arrived, now: float, payload: Payload | None = None
+    ) -> list[Output]:
         if arrived.kind == "NDATA":
             self.counts["processed"] += 1
             return []
         birth = arrived.birth or self.births.of(arrived.equipment, arrived.numbers.boot_epoch)
         if birth is None:
             return self._wait(arrived, now, sequenced=True)
-        return [self._block(arrived, birth, payload)]
+        return self._block(arrived, birth, payload or sparkplug.parse(arrived.message.payload))
+
+    def _block(self, arrived: Arrived, birth: Birth, payload: Payload) -> list[Output]:
+        try:
+            return [*self.devices.take(arrived, birth, payload, self.births.aliases)]
+        except BadInputError as error:
+            return [self._reject(arrived.message, error, arrived.trace_id)]
 
     def _wait(self, arrived: Arrived, now: float, sequenced: bool) -> list[Output]:
-        found: list[Output] = []
-        item = Waiting(arrived, now + BIRTH_PATIENCE_S, sequenced)
-        if now < self.barren_until.get(arrived.equipment, 0.0):
-            return [self._no_birth(item)]
-        if len(self.waiting) >= MAX_WAITING:
-            found.append(self._no_birth(self.waiting.pop(0)))
-        self.waiting.append(item)
-        return found + self._ask_for_births(now)
+        waits, given_up = self.unborn.add(arrived, now, sequenced)
+        found: list[Output] = [self._no_birth(item) for item in given_up]
+        return found + (self._ask_for_births(now) if waits else [])
 
     def _ask_for_births(self, now: float) -> list[Output]:
         if now - self.last_rebirth < REBIRTH_INTERVAL_S:
@@ -345,62 +300,11 @@ class Acquisition:
         self.counts["rebirths"] += 1
         return [Rebirth(self.site, self.edge_node)]
 
-    def _expire(self, now: float) -> list[Output]:
-        late = [w for w in self.waiting if w.deadline <= now]
-        self.waiting = [w for w in self.waiting if w.deadline > now]
-        self.barren_until = {e: until for e, until in self.barren_until.items() if until > now}
-        for item in late:
-            if item.sequenced:
-                self.barren_until[item.arrived.equipment] = now + BARREN_S
-        return [self._no_birth(item) for item in late]
-
     def _no_birth(self, item: Waiting) -> SetAside:
         arrived = item.arrived
         who = arrived.equipment if item.sequenced else f"boot epoch {arrived.numbers.boot_epoch}"
-        return self._reject(
-            arrived.message,
-            BadInputError(
-                dl.DEAD_LETTER_REASON_NO_BIRTH,
-                f"no birth of {who} came",
-            ),
-            arrived.trace_id,
-        )
-
-    def _block(self, arrived: Arrived, birth: Birth, payload: Payload) -> Frame | SetAside:
-        message, numbers, equipment = arrived.message, arrived.numbers, arrived.equipment
-        live = birth.info.clock == "live"
-        last_epoch, last = self.last_times.get(equipment, (numbers.boot_epoch, None))
-        # A simulation or a replay that starts again may start earlier; a live clock may not.
-        comparable = last if live or last_epoch == numbers.boot_epoch else None
-        try:
-            block = sparkplug.read_block(birth, payload, self.births.aliases)
-            sent = payload.timestamp or message.received_ms
-            late = bool(block.capture and comparable and block.start_time_ms < comparable)
-            last = None if late else comparable
-            check_times(block.start_time_ms, sent, message.received_ms, last, live)
-        except BadInputError as error:
-            return self._reject(message, error, arrived.trace_id)
-        if not late:
-            self.last_times[equipment] = (numbers.boot_epoch, block.start_time_ms)
-        self.counts["processed"] += 1
-        self.counts["frames"] += 1
-        self.counts["missing_samples"] += block.missing
-        self.counts["infinite_samples"] += block.infinite
-        return Frame(
-            birth.info,
-            block.start_time_ms,
-            sent,
-            block.samples,
-            block.edge_score,
-            numbers.boot_epoch,
-            numbers.batch or 0,
-            message.log_sequence,
-            sparkplug.is_historical(payload),
-            arrived.trace_id,
-            block.capture,
-            late,
-            block.offsets_ms,
-        )
+        error = BadInputError(dl.DEAD_LETTER_REASON_NO_BIRTH, f"no birth of {who} came")
+        return self._reject(arrived.message, error, arrived.trace_id)
 
     def state(self) -> dict[str, Any]:
         """Return the state: `schema`, and values of built-in types only."""
@@ -409,24 +313,16 @@ class Acquisition:
             "node": (self.site, self.edge_node, self.alive, self.away_since),
             "births": self.births.state(),
             "order": self.order.state(),
-            "sequences": {
-                epoch: (
-                    s.watermark,
-                    s.highest,
-                    [(batch, a.plain(), size) for batch, (a, size) in s.held.items()],
-                    list(s.lost),
-                    s.told,
-                )
-                for epoch, s in self.sequences.items()
-            },
-            "waiting": [(w.arrived.plain(), w.deadline, w.sequenced) for w in self.waiting],
+            "sequences": self.batches.state(),
+            "devices": self.devices.state(),
+            "waiting": self.unborn.state(),
+            "replays": self.replays.state(),
             "last_rebirth": self.last_rebirth,
-            "last_times": dict(self.last_times),
             "counts": dict(self.counts),
         }
 
     @classmethod
-    def restore(cls, state: dict[str, Any], now: float) -> Self:
+    def restore(cls, state: dict[str, Any], now: float, lateness_s: float = 0.0) -> Self:
         """Return the acquisition of `state`; patience starts anew at `now`.
 
         Raises:
@@ -437,31 +333,20 @@ class Acquisition:
                 f"the state of acquisition has schema {state['schema']}, this code knows {SCHEMA}:"
                 " run the version that wrote it"
             )
-        self = cls()
+        self = cls(lateness_s)
         self.site, self.edge_node, self.alive, self.away_since = state["node"]
-        self.births = Births.restore(state["births"], self.site, self.edge_node)
+        node = self.site, self.edge_node
+        self.births = Births.restore(state["births"], *node)
         # A state of before the sequence was watched has none.
         self.order = Reordering.restore(state.get("order"))
-        for epoch, (watermark, highest, held, *more) in state["sequences"].items():
-            sequence: Sequence[Arrived] = Sequence(watermark, highest)
-            # States of before have neither, or not the second.
-            sequence.lost = [(first, last) for first, last in more[0]] if more else []
-            sequence.told = more[1] if len(more) > 1 else 0
-            for batch, plain, size in held:
-                sequence.held[batch] = (Arrived.from_plain(plain, self.site, self.edge_node), size)
-                sequence.held_bytes += size
-            sequence.postpone(now)
-            self.sequences[epoch] = sequence
-        self.turns = Turns(self.sequences)
-        self.waiting = [
-            Waiting(
-                Arrived.from_plain(plain, self.site, self.edge_node),
-                now + BIRTH_PATIENCE_S,
-                sequenced,
-            )
-            for plain, _, sequenced in state["waiting"]
-        ]
+        self.batches.restore(state["sequences"], *node, now)
+        if "devices" in state:
+            self.devices.restore(state["devices"], self.births.aliases, *node)
+        else:
+            self.devices.restore_last_times(state["last_times"])
+        self.unborn.restore(state["waiting"], *node, now)
+        # A state of before there were replays has none.
+        self.replays = Replays(state.get("replays", ()))
         self.last_rebirth = state["last_rebirth"]
-        self.last_times = dict(state["last_times"])
-        self.counts = Counter(state["counts"])
+        self.counts.update(state["counts"])
         return self

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +14,9 @@ from bytewax.operators import StatefulBatchLogic
 from stream_processor.acknowledgement import Ledger
 from stream_processor.acquisition import Acquisition, Output
 from stream_processor.counters import DEAD_LETTERS, Counters
+from stream_processor.frames import Frame
 from stream_processor.messages import Mark, Message, set_aside
+from stream_processor.rules.rule_file import RuleBook
 from stream_processor.v1 import dead_letter_pb2 as dl
 
 log = structlog.get_logger(__name__)
@@ -21,12 +25,22 @@ log = structlog.get_logger(__name__)
 class AcquisitionLogic(StatefulBatchLogic[Message, Output | Mark, dict[str, Any]]):
     """Acquisition of one edge node."""
 
-    def __init__(self, counters: Counters, ledger: Ledger, resume: dict[str, Any] | None) -> None:
+    def __init__(
+        self,
+        counters: Counters,
+        ledger: Ledger,
+        lateness_s: float,
+        tell: Callable[[str, float | None, float], None],
+        resume: dict[str, Any] | None,
+    ) -> None:
+        """Begin, or resume; `tell` takes a device, its watermark and the time in milliseconds."""
         self._counters = counters
+        self._tell = tell
+        self._rules: RuleBook | None = None
         if resume is None:
-            self._acquisition = Acquisition()
+            self._acquisition = Acquisition(lateness_s)
         else:
-            self._acquisition = Acquisition.restore(resume, time.time())
+            self._acquisition = Acquisition.restore(resume, time.time(), lateness_s)
             ledger.recovered(self._acquisition.marks())
             self._count()
 
@@ -35,7 +49,10 @@ class AcquisitionLogic(StatefulBatchLogic[Message, Output | Mark, dict[str, Any]
         now = time.time()
         found: list[Output | Mark] = []
         for message in values:
-            found += self._take(message, now)
+            self._rules = message.rules
+            found += self._ruled(self._take(message, now))
+        for device, watermark_ms in self._acquisition.watermarks().items():
+            self._tell(device, watermark_ms, now * 1000)
         return self._with_marks(found)
 
     def _take(self, message: Message, now: float) -> list[Output]:
@@ -52,7 +69,22 @@ class AcquisitionLogic(StatefulBatchLogic[Message, Output | Mark, dict[str, Any]
 
     def on_notify(self) -> tuple[list[Output | Mark], bool]:
         """Do what is due."""
-        return self._with_marks([*self._acquisition.tick(time.time())])
+        return self._with_marks([*self._ruled(self._acquisition.tick(time.time()))])
+
+    def _ruled(self, found: list[Output]) -> list[Output]:
+        """Give frames the rules in force where they are released, however long they were held.
+
+        After a start nothing is known until the next message: frames go on with what they had.
+        """
+        book = self._rules
+        if book is None or not book.files:
+            return found
+        return [
+            replace(item, rules=book.of(item.info.equipment_class))
+            if isinstance(item, Frame)
+            else item
+            for item in found
+        ]
 
     def notify_at(self) -> datetime | None:
         """Return when something is due."""

@@ -1,18 +1,18 @@
-"""What the processor has counted, for the log, for Prometheus and for the demo."""
+"""What the processor has counted, right over crashes."""
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 DEAD_LETTERS = "dead_letters."
+SHADOW_ADVISORIES = "shadow_advisories"
 _ALWAYS = (
     "received", "processed", "duplicated", "lost", "gaps", "resends", "rebirths", "frames",
-    "births", "deaths", "overflowed", "missing_samples", "infinite_samples", "advisories", "points",
+    "births", "deaths", "overflowed", "missing_samples", "infinite_samples", "late_frames",
+    "clock_steps", "replayed", "replays_repeated", "advisories", "points", SHADOW_ADVISORIES,
 )  # fmt: skip
 
 
@@ -56,47 +56,3 @@ class Counters:
         totals: dict[str, Any] = {name: total[name] for name in _ALWAYS}
         totals["processed"] -= dead.get("STAGE_FAILED", 0)
         return {**totals, "dead_letters": dead, "position": positions}
-
-    def exposition(self) -> str:
-        """Return the counters in Prometheus' text format."""
-        lines = []
-        for name, value in self.totals().items():
-            label = {"dead_letters": "reason", "position": "partition"}.get(name)
-            metric = f"headrace_stream_processor_{name}" + ("" if name == "position" else "_total")
-            lines.append(f"# TYPE {metric} {'gauge' if name == 'position' else 'counter'}")
-            if label is None:
-                lines.append(f"{metric} {value}")
-            else:
-                lines += [f'{metric}{{{label}="{key}"}} {count}' for key, count in value.items()]
-        return "\n".join(lines) + "\n"
-
-
-def serve(counters: Counters, host: str, port: int) -> ThreadingHTTPServer:
-    """Serve `/counters` as JSON and `/metrics` for Prometheus from a thread.
-
-    Raises:
-        OSError: the port is taken.
-    """
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == "/counters":
-                kind, body = "application/json", json.dumps(counters.totals())
-            elif self.path == "/metrics":
-                kind, body = "text/plain; version=0.0.4", counters.exposition()
-            else:
-                self.send_error(404)
-                return
-            data = body.encode()
-            self.send_response(200)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing: a scrape every second is no news."""
-
-    server = ThreadingHTTPServer((host, port), Handler)
-    threading.Thread(target=server.serve_forever, name="counters", daemon=True).start()
-    return server

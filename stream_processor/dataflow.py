@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from threading import Event
 from typing import Any, TypeVar
 
@@ -16,8 +17,12 @@ from stream_processor.advisory_client import AdvisoryClient
 from stream_processor.counters import Counters
 from stream_processor.frames import Frame, Stage
 from stream_processor.jetstream_publisher import JetStreamPublisher
-from stream_processor.messages import Command, Mark, Rebirth, Resend, SetAside
+from stream_processor.messages import Command, Mark, Message, Rebirth, Resend, SetAside
+from stream_processor.metered_step import MeteredLogic
+from stream_processor.meters import Meters
 from stream_processor.mqtt_publisher import MqttPublisher
+from stream_processor.rules import in_force
+from stream_processor.rules.in_force import is_rules
 from stream_processor.settings import Settings
 from stream_processor.sinks import (
     AdvisoryPartition,
@@ -28,6 +33,7 @@ from stream_processor.sinks import (
 )
 from stream_processor.source import TelemetrySource
 from stream_processor.stage_step import Carried, StageLogic
+from stream_processor.stages.correction import Correction
 from stream_processor.stages.publication import captured_points
 from stream_processor.v1.alert_pb2 import Advisory
 from stream_processor.v1.points_pb2 import Points
@@ -42,36 +48,65 @@ class Outside:
 
     settings: Settings
     counters: Counters
-    ledger: Ledger
+    meters: Meters
     jetstream: JetStreamPublisher
     mqtt: MqttPublisher
     advisories: AdvisoryClient
     stopping: Event
 
 
-def build(outside: Outside, stages: Steps) -> Dataflow:
-    """Return the flow with `stages`, each a visible step by its name."""
+def build(outside: Outside, ledger: Ledger, stages: Steps, partition: int) -> Dataflow:
+    """Return the flow of a partition with `stages`, each a visible step by its name."""
     flow = Dataflow("headrace")
-    counters, ledger = outside.counters, outside.ledger
+    counters = outside.counters
 
-    messages = op.input(
-        "telemetry", flow, TelemetrySource(outside.settings, ledger, counters, outside.stopping)
+    read = op.input(
+        "telemetry",
+        flow,
+        TelemetrySource(
+            outside.settings, partition, ledger, counters, outside.meters, outside.stopping
+        ),
     )
-    by_node = op.key_on("by_edge_node", messages, lambda message: message.node_key)
+    # Rule files come with the messages that follow them; what is left are those with errors.
+    by_kind = op.branch("refused_rules", read, lambda message: is_rules(message.subject))
+    by_node = op.key_on("by_edge_node", by_kind.falses, lambda message: message.node_key)
     acquired = op.stateful_batch(
-        "acquisition", by_node, lambda state: AcquisitionLogic(counters, ledger, state)
+        "acquisition",
+        by_node,
+        lambda state: MeteredLogic(
+            AcquisitionLogic(
+                counters,
+                ledger,
+                outside.settings.lateness_s,
+                partial(outside.meters.watermarks.tell, partition),
+                state,
+            ),
+            "acquisition",
+            outside.meters,
+        ),
     )
     marks = op.filter_map_value("marks", acquired, _only(Mark))
     commands: op.KeyedStream[Command] = op.filter_map_value("commands", acquired, _command)
-    unusable = [op.filter_map_value("unusable", acquired, _only(SetAside))]
+    unusable = [
+        op.filter_map_value("unusable", acquired, _only(SetAside)),
+        op.map("set_rules_aside", by_kind.trues, _refused),
+    ]
     frames = op.filter_map_value("frames", acquired, _only(Frame))
     # Stages take the frames of a machine in order; what comes late is for the historian alone.
-    timely = op.filter_value("timely", frames, lambda frame: not frame.late)
+    by_time = op.branch("late", frames, lambda keyed: keyed[1].late)
     captured = op.flat_map("captured", frames, _captured)
-    items: op.KeyedStream[Any] = op.map("by_equipment", timely, _by_equipment)
+    late = op.map("late_by_equipment", by_time.trues, _by_equipment)
+    corrected = op.branch(
+        "late_correction_failed",
+        _stage("late_correction", Correction, late, outside),
+        _is_set_aside,
+    )
+    unusable.append(corrected.trues)
+    corrections = op.map_value("corrections", corrected.falses, lambda carried: carried.item.points)
+    items: op.KeyedStream[Any] = op.map("by_equipment", by_time.falses, _by_equipment)
 
     for name, kind in stages:
-        made = _stage(name, kind, items, counters)
+        made = _stage(name, kind, items, outside)
         branched = op.branch(f"{name}_failed", made, _is_set_aside)
         unusable.append(branched.trues)
         items = branched.falses
@@ -83,34 +118,38 @@ def build(outside: Outside, stages: Steps) -> Dataflow:
         "points", items, lambda carried: carried.item.points
     )
     points = op.filter_value(
-        "has_points", all_points, lambda p: bool(p.aggregates or p.series or p.waveforms)
+        "has_points",
+        op.merge("computed_points", all_points, corrections),
+        lambda p: bool(p.aggregates or p.series or p.waveforms),
     )
     points = op.merge("all_points", points, captured)
-    _outputs(outside, advisories, points, op.merge("dead_letters", *unusable), commands)
+    letters = op.merge("dead_letters", *unusable)
+    _outputs(outside, partition, advisories, points, letters, commands)
     op.output("acknowledgements", marks, AcknowledgementSink(ledger))
     return flow
 
 
 def _outputs(
     outside: Outside,
+    partition: int,
     advisories: op.KeyedStream[Advisory],
     points: op.KeyedStream[Points],
     dead_letters: op.KeyedStream[SetAside],
     commands: op.KeyedStream[Command],
 ) -> None:
     counters, jetstream = outside.counters, outside.jetstream
-    parts = [str(i) for i in range(outside.settings.partitions)]
+    own = str(partition)
     maintenance: Sink[Advisory] = Sink(
-        ["advisories"],
+        own,
         lambda part, state: AdvisoryPartition(part, counters, state, outside.advisories, jetstream),
     )
     historian: Sink[Points] = Sink(
-        parts, lambda part, state: PointsPartition(part, counters, state, jetstream)
+        own, lambda part, state: PointsPartition(part, counters, state, jetstream)
     )
     letters: Sink[SetAside] = Sink(
-        ["dead_letters"], lambda part, state: DeadLetterPartition(part, counters, state, jetstream)
+        own, lambda part, state: DeadLetterPartition(part, counters, state, jetstream)
     )
-    nodes: Sink[Command] = Sink(["commands"], lambda _, __: CommandPartition(outside.mqtt))
+    nodes: Sink[Command] = Sink(own, lambda _, __: CommandPartition(outside.mqtt))
     op.output("to_maintenance", advisories, maintenance)
     op.output("to_historian", points, historian)
     op.output("to_dead_letters", dead_letters, letters)
@@ -118,9 +157,15 @@ def _outputs(
 
 
 def _stage(
-    name: str, kind: type[Stage[Any, Any]], items: op.KeyedStream[Any], counters: Counters
+    name: str, kind: type[Stage[Any, Any]], items: op.KeyedStream[Any], outside: Outside
 ) -> op.KeyedStream[Any]:
-    return op.stateful_batch(name, items, lambda state: StageLogic(kind, name, counters, state))
+    return op.stateful_batch(
+        name,
+        items,
+        lambda state: MeteredLogic(
+            StageLogic(kind, name, outside.counters, state), name, outside.meters
+        ),
+    )
 
 
 def _only(kind: type[Kind]) -> Callable[[object], Kind | None]:
@@ -141,6 +186,11 @@ def _captured(keyed: tuple[str, Frame]) -> list[tuple[str, Points]]:
     if not frame.capture:
         return []
     return [(frame.info.key, points) for points in captured_points(frame)]
+
+
+def _refused(message: Message) -> tuple[str, SetAside]:
+    aside = in_force.set_aside(message)
+    return aside.key, aside
 
 
 def _is_set_aside(keyed: tuple[str, Any]) -> bool:

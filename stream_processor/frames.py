@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from stream_processor.rules.rule_file import RuleFile
 
 Array = npt.NDArray[np.float64]
 
@@ -50,8 +53,9 @@ class Frame:
     `start_time_ms` is the event time of the first sample of every channel but for those that begin
     `offsets_ms` later, `sent_time_ms` the wall clock at which the agent made the batch; both
     milliseconds since the epoch, UTC. `capture` says why waveforms were captured, empty when they
-    were not; `late`, that they lie before a frame that came before, so that only the historian is
-    for them.
+    were not; `late`, that they lie before what the stages have taken, so that they are for the
+    historian alone. `rules` are those of the machine's class that are in force at its place in the
+    log, None when they are as they were at the frame before.
     """
 
     info: EquipmentInfo
@@ -67,6 +71,23 @@ class Frame:
     capture: str = ""
     late: bool = False
     offsets_ms: Mapping[str, int] = field(default_factory=dict)
+    rules: RuleFile | None = None
+
+    @property
+    def span_ms(self) -> float:
+        """How long its samples last, from the first to one sampling interval after the last.
+
+        A channel with a single sample may be due less often than frames come: it counts only when
+        no channel has more, and then the one that is due most often.
+        """
+        several: list[float] = [0.0]
+        single: list[float] = []
+        for name, part in self.samples.items():
+            if part.size and name in self.info.channels:
+                interval_ms = 1000.0 / self.info.channels[name].sample_rate_hz
+                span_ms = self.offsets_ms.get(name, 0) + part.size * interval_ms
+                (several if part.size > 1 else single).append(span_ms)
+        return max(several) or min(single, default=0.0)
 
 
 In = TypeVar("In", contravariant=True)

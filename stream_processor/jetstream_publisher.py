@@ -91,7 +91,7 @@ class JetStreamPublisher:
         while True:
             try:
                 self._client = await nats.connect(
-                    self._settings.nats_url,
+                    self._settings.nats_servers,
                     user=self._settings.broker_user or None,
                     password=self._settings.broker_password or None,
                     name="headrace stream_processor",

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 
 import nats
@@ -19,8 +20,10 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError
 
 from stream_processor.messages import Message
+from stream_processor.replays import replay_of
+from stream_processor.rulebook import before_the_log
 from stream_processor.settings import Settings
-from stream_processor.streams import ROOT, TELEMETRY, partition_of
+from stream_processor.streams import ROOT, RULES, TELEMETRY, partition_of
 
 # What may lie between the log and the flow: back-pressure for the reader.
 CAPACITY = 256
@@ -29,6 +32,7 @@ HEARTBEAT_S = 2
 SILENCE_S = 5.0
 ROOM_POLL_S = 0.005
 RETRY_S = 0.5
+LAG_INTERVAL_S = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -41,13 +45,21 @@ class Position:
     sequence: int
 
 
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """What of the log the flow has not taken: messages, and for how long the first has waited."""
+
+    messages: int
+    seconds: float
+
+
 class OrderLostError(RuntimeError):
     """The server left something out; the reader starts again after the last message it has."""
 
 
 def partition_filters(partition: int) -> list[str]:
-    """Return the subjects a partition reads: its machines, and every edge node's own messages."""
-    return [f"tele.{partition}.>", f"{ROOT}.*.*.*"]
+    """Return the subjects a partition reads: its machines, every edge node's own, and rules."""
+    return [f"tele.{partition}.>", f"{ROOT}.*.*.*", f"{RULES}.*"]
 
 
 class LogReader:
@@ -59,6 +71,9 @@ class LogReader:
         self._position = start
         self._queue: deque[tuple[Message | None, Position]] = deque()
         self._stopping = threading.Event()
+        # Messages that the server had not handed out when it was last heard of them.
+        self._pending = 0
+        self._taken_ms = 0
         self._failure: Exception | None = None
         self._thread = threading.Thread(
             target=self._run, name=f"log-reader-{partition}", daemon=True
@@ -79,7 +94,14 @@ class LogReader:
             message, position = self._queue.popleft()
             if message is not None:
                 found.append(message)
+                self._taken_ms = message.received_ms
         return found, position
+
+    def lag(self, now_ms: float) -> Lag:
+        """Return what is still to be taken; its age is at least that of the last message taken."""
+        messages = len(self._queue) + self._pending
+        since_ms = self._taken_ms or now_ms
+        return Lag(messages, max(now_ms - since_ms, 0.0) / 1000 if messages else 0.0)
 
     def stop(self) -> None:
         """Let the thread end."""
@@ -103,7 +125,7 @@ class LogReader:
 
     async def _connect_and_read(self) -> None:
         connection = await nats.connect(
-            self._settings.nats_url,
+            self._settings.nats_servers,
             user=self._settings.broker_user or None,
             password=self._settings.broker_password or None,
             name=f"headrace stream_processor partition {self._partition}",
@@ -118,6 +140,8 @@ class LogReader:
     async def _read(self, connection: Client) -> None:
         jetstream = connection.jetstream()
         start = await self._start(connection)
+        if start.sequence == 0:
+            self._queue.extend((rules, start) for rules in await before_the_log(connection))
         inbox = connection.new_inbox()
         subscription = await connection.subscribe(
             inbox, pending_msgs_limit=-1, pending_bytes_limit=-1
@@ -172,8 +196,11 @@ class LogReader:
         created: str,
     ) -> None:
         wanted = delivered = 0
-        heard = time.monotonic()
+        heard = asked = time.monotonic()
         while not self._stopping.is_set():
+            if time.monotonic() - asked >= LAG_INTERVAL_S:
+                asked = time.monotonic()
+                await self._ask_lag(connection, consumer)
             room = CAPACITY - len(self._queue) - wanted
             if wanted < CAPACITY // 2 and room >= CAPACITY // 4:
                 await self._ask(connection, consumer, inbox, room)
@@ -195,6 +222,12 @@ class LogReader:
             delivered += 1
             wanted = max(0, wanted - 1)
             self._put(message, delivered, created)
+
+    async def _ask_lag(self, connection: Client, consumer: str) -> None:
+        """Ask how many messages wait: while the flow takes none, none tells."""
+        with suppress(nats.errors.TimeoutError):
+            info = await connection.jetstream().consumer_info(TELEMETRY, consumer)
+            self._pending = info.num_pending or 0
 
     @staticmethod
     async def _ask(connection: Client, consumer: str, inbox: str, batch: int) -> None:
@@ -228,13 +261,19 @@ class LogReader:
         # $JS.ACK.{stream}.{consumer}.{times}.{stream seq}.{consumer seq}.{time}.{pending}, or the
         # same with a domain and an account's hash before the stream.
         tokens = message.reply.split(".")
-        log_sequence, consumer_sequence, nanoseconds = (
-            int(t) for t in (tokens[5:8] if len(tokens) <= 9 else tokens[7:10])
+        log_sequence, consumer_sequence, nanoseconds, self._pending = (
+            int(t) for t in (tokens[5:9] if len(tokens) <= 9 else tokens[7:11])
         )
         if consumer_sequence != delivered:
             raise OrderLostError(f"message {consumer_sequence} came where {delivered} was due")
         self._position = position = Position(created, log_sequence)
-        read = Message(message.subject, message.data, log_sequence, nanoseconds // 1_000_000)
+        read = Message(
+            message.subject,
+            message.data,
+            log_sequence,
+            nanoseconds // 1_000_000,
+            replay=replay_of(message.headers),
+        )
         self._queue.append((read if self._is_mine(read) else None, position))
 
     def _is_mine(self, message: Message) -> bool:

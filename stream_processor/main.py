@@ -2,97 +2,44 @@
 
 from __future__ import annotations
 
-import fcntl
-import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import suppress
 from importlib import import_module
-from pathlib import Path
 from types import FrameType
 
 import structlog
-from bytewax.errors import BytewaxRuntimeError
-from bytewax.recovery import RecoveryConfig, init_db_dir
-from bytewax.run import cli_main
 
-from stream_processor import counters as counting
-from stream_processor.acknowledgement import Ledger
 from stream_processor.advisory_client import AdvisoryClient
-from stream_processor.dataflow import Outside, Steps, build
-from stream_processor.jetstream_publisher import JetStreamPublisher, StoppedError
+from stream_processor.counters import Counters
+from stream_processor.dataflow import Outside, Steps
+from stream_processor.jetstream_publisher import JetStreamPublisher
+from stream_processor.logs import configure_logging
+from stream_processor.meters import Meters
+from stream_processor.metrics_server import serve
 from stream_processor.mqtt_publisher import MqttPublisher
+from stream_processor.partition_flow import run_partition
+from stream_processor.recovery import StillHeldError
 from stream_processor.settings import Settings, SettingsError
 
 REPORT_INTERVAL_S = 10.0
-RECOVERY_PARTITIONS = 1
 
 log = structlog.get_logger(__name__)
 
 
-class AlreadyRunningError(RuntimeError):
-    """Another processor uses the same recovery directory."""
-
-
-def configure_logging(log_format: str) -> None:
-    """Log to standard error as `json` or for a `console`."""
-    renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer()
-        if log_format == "json"
-        else structlog.dev.ConsoleRenderer()
-    )
-    exceptions = [structlog.processors.format_exc_info] if log_format == "json" else []
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *exceptions,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-
-
-@contextmanager
-def recovery(directory: Path) -> Iterator[RecoveryConfig]:
-    """Hold the recovery directory, making it at the first start.
-
-    Raises:
-        AlreadyRunningError: another process holds it.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise AlreadyRunningError(
-                f"{directory} is in use: stop the other processor or set HEADRACE_DATA_DIR"
-            ) from error
-        made = directory / "made"
-        if not made.exists():
-            # A start that was cut short left parts that were never used.
-            for part in directory.glob("*.sqlite3*"):
-                part.unlink()
-            init_db_dir(directory, RECOVERY_PARTITIONS)  # type: ignore[no-untyped-call]
-            made.touch()
-        yield RecoveryConfig(directory)  # type: ignore[no-untyped-call]
-
-
 def run(settings: Settings, stages: Steps) -> None:
-    """Run the flow with `stages` until SIGTERM or SIGINT.
+    """Run the flows of this process's partitions with `stages` until SIGTERM or SIGINT.
 
-    The first signal lets the flow take what it has read, store its state and end; what cannot be
+    The first signal lets them take what they have read, store their state and end; what cannot be
     delivered then is left for the next start.
 
     Raises:
-        AlreadyRunningError: another processor uses the same data directory.
         OSError: the counters' port is taken.
+        BytewaxRuntimeError: a flow failed; the others were ended in good order.
     """
     stopping = threading.Event()
 
@@ -103,59 +50,45 @@ def run(settings: Settings, stages: Steps) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
 
-    counters = counting.Counters()
-    with recovery(settings.recovery_dir) as recovery_config:
-        jetstream = JetStreamPublisher(settings, stopping)
-        jetstream.start()
-        mqtt = MqttPublisher(settings)
-        ledger = Ledger(mqtt.retain)
-        outside = Outside(
-            settings,
-            counters,
-            ledger,
-            jetstream,
-            mqtt,
-            AdvisoryClient(settings, stopping),
-            stopping,
-        )
-        flow = build(outside, stages)
-        server = (
-            counting.serve(counters, settings.metrics_host, settings.metrics_port)
-            if settings.metrics_port
-            else None
-        )
-        threading.Thread(target=_report, args=(counters, stopping), daemon=True).start()
-        try:
-            cli_main(  # type: ignore[no-untyped-call]
-                flow,
-                epoch_interval=timedelta(seconds=settings.snapshot_interval_s),
-                recovery_config=recovery_config,
-            )
-            # The flow has ended in good order: its last epoch is stored.
-            ledger.durable()
-        except BytewaxRuntimeError as error:
-            cause = _undelivered(error)
-            if cause is None:
-                raise
-            log.warning("left for the next start", what=str(cause))
-        finally:
-            stopping.set()
-            mqtt.stop()
-            outside.advisories.stop()
-            jetstream.stop()
-            if server is not None:
-                server.shutdown()
-            log.info("stopped", **counters.totals())
+    counters, meters = Counters(), Meters(settings.recovery_dir)
+    for partition in settings.own_partitions:
+        meters.expect(partition)
+    jetstream = JetStreamPublisher(settings, stopping)
+    jetstream.start()
+    mqtt = MqttPublisher(settings)
+    outside = Outside(
+        settings, counters, meters, jetstream, mqtt, AdvisoryClient(settings, stopping), stopping
+    )
+    server = (
+        serve(counters, meters, settings.metrics_host, settings.metrics_port)
+        if settings.metrics_port
+        else None
+    )
+    threading.Thread(target=_report, args=(counters, stopping), daemon=True).start()
+    try:
+        _run_flows(outside, stages)
+    finally:
+        mqtt.stop()
+        outside.advisories.stop()
+        jetstream.stop()
+        if server is not None:
+            server.shutdown()
+        log.info("stopped", **counters.totals())
 
 
-def _undelivered(error: BaseException | None) -> StoppedError | None:
-    """Return the StoppedError behind what the engine raised, None when it was another."""
-    while error is not None and not isinstance(error, StoppedError):
-        error = error.__cause__
-    return error
+def _run_flows(outside: Outside, stages: Steps) -> None:
+    """Run a flow a partition; when one ends all do, for whoever watches the process starts all."""
+    partitions = outside.settings.own_partitions
+    with ThreadPoolExecutor(len(partitions), thread_name_prefix="partition") as threads:
+        flows = [threads.submit(run_partition, outside, stages, p) for p in partitions]
+        wait(flows, return_when=FIRST_COMPLETED)
+        outside.stopping.set()
+    for flow in flows:
+        with suppress(StillHeldError):
+            flow.result()
 
 
-def _report(counters: counting.Counters, stopping: threading.Event) -> None:
+def _report(counters: Counters, stopping: threading.Event) -> None:
     while not stopping.wait(REPORT_INTERVAL_S):
         log.info("counters", **counters.totals())
 
@@ -171,9 +104,5 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     log.info("starting", **settings.redacted())
     import_module("stream_processor.kernels").warm_up()
     stages: Steps = import_module("stream_processor.stages").STAGES
-    try:
-        run(settings, stages)
-    except AlreadyRunningError as error:
-        log.error(str(error))
-        return 1
+    run(settings, stages)
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stream_processor.rules.rule_file import RuleBook
 from stream_processor.v1.dead_letter_pb2 import DeadLetter, DeadLetterReason
 
 NAMESPACE = "spBv1.0"
@@ -11,17 +12,29 @@ PARTITIONED = "tele"
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """That a message was the dead letter `letter`; `id` is the same for the same content."""
+
+    id: str
+    letter: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message of the telemetry log.
 
     `received_ms` is the time at which the log stored it, milliseconds since the epoch, UTC: unlike
-    the wall clock it is the same when the message is read again.
+    the wall clock it is the same when the message is read again. `rules` are those in force at its
+    place in the log; those it brings itself, when it is a rule file. `replay` says which dead
+    letter it was, None of what the plant sent.
     """
 
     subject: str
     payload: bytes
     log_sequence: int
     received_ms: int
+    rules: RuleBook | None = None
+    replay: Replay | None = None
 
     @property
     def levels(self) -> list[str]:
@@ -108,6 +121,7 @@ def set_aside(
         payload=message.payload,
         log_sequence=message.log_sequence,
         trace_id=trace_id,
+        replay_of=message.replay.letter if message.replay else "",
     )
     letter.receive_time.FromMilliseconds(message.received_ms)
     return SetAside(levels[0], levels[2], letter)

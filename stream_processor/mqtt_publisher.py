@@ -62,7 +62,9 @@ class MqttPublisher:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._state_topic = f"spBv1.0/STATE/{settings.host_id}" if settings.host_id else ""
+        # One host application, however many processes.
+        is_host = settings.process == 0 and bool(settings.host_id)
+        self._state_topic = f"spBv1.0/STATE/{settings.host_id}" if is_host else ""
         self._commands: deque[tuple[str, bytes]] = deque(maxlen=MAX_COMMANDS)
         self._retained: deque[tuple[str, bytes]] = deque()
         self._last: dict[str, bytes] = {}

@@ -18,11 +18,12 @@ def check_times(
 ) -> None:
     """Check that a block's times are plausible; all in milliseconds since the epoch, UTC.
 
-    `start_ms` is the event time of the first sample, `last_ms` that of the last block to compare
-    with, `live` whether event time is wall time. Blocks may start at the same time.
+    `start_ms` is the event time of the first sample, `last_ms` the newest event time to compare
+    with, `live` whether event time is wall time. A block that begins before another is late, not
+    implausible.
 
     Raises:
-        BadInputError: it lies in the future, too far in the past, or before the last block.
+        BadInputError: it lies in the future or too far in the past.
     """
     future, old = dl.DEAD_LETTER_REASON_TIME_IN_FUTURE, dl.DEAD_LETTER_REASON_TIME_TOO_OLD
     if sent_ms > received_ms + CLOCK_TOLERANCE_MS:
@@ -35,11 +36,7 @@ def check_times(
         raise BadInputError(old, "it has no event time")
     if start_ms > MAX_TIME_MS:
         raise BadInputError(future, f"its samples lie {start_ms} ms after 1970")
-    if last_ms is not None and start_ms < last_ms:
-        raise BadInputError(
-            old, f"its samples lie {last_ms - start_ms} ms before the block before it"
-        )
     if last_ms is not None and start_ms > last_ms + MAX_LEAP_MS:
         raise BadInputError(
-            future, f"its samples lie {start_ms - last_ms} ms after the block before it"
+            future, f"its samples lie {start_ms - last_ms} ms after the newest before it"
         )

@@ -10,8 +10,10 @@ Item = TypeVar("Item")
 
 # A gap closes by itself within this time, or the edge node is asked (docs/contracts.md).
 GAP_PATIENCE_S = 2.0
-# Asked at 2, 6, 14 and 30 s; given up at 62 s.
-MAX_REQUESTS = 4
+# Asked at 2, 6, 14 and 30 s, then every 32 s; given up at 318 s. An edge node that hears it sends
+# what is missing, or says that it is lost: silence says that it does not hear, and may yet.
+MAX_REQUESTS = 12
+LONGEST_PAUSE_S = 32.0
 MAX_HELD = 512
 MAX_HELD_BYTES = 8 << 20
 MAX_RANGES = 8
@@ -172,7 +174,7 @@ class Sequence(Generic[Item]):
             return GapReport([], 0)
         if self.requests < MAX_REQUESTS:
             self.requests += 1
-            self.due = now + GAP_PATIENCE_S * 2**self.requests
+            self.due = now + min(GAP_PATIENCE_S * 2**self.requests, LONGEST_PAUSE_S)
             return GapReport(ranges, 0)
         first, last = ranges[0]
         self.watermark = last

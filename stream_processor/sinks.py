@@ -19,6 +19,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from stream_processor.advisory_client import AdvisoryClient, RejectedError
 from stream_processor.counters import DEAD_LETTERS, Counters
+from stream_processor.dead_letter_message import dead_letter_message
 from stream_processor.jetstream_publisher import JetStreamPublisher, Outgoing
 from stream_processor.messages import Command, Rebirth, SetAside
 from stream_processor.mqtt_publisher import MqttPublisher
@@ -94,16 +95,6 @@ class PointsPartition(ConfirmedPartition[Points]):
                 [Outgoing(f"points.{p.site}.{p.equipment}", p.SerializeToString()) for p in values]
             )
         ]
-
-
-def dead_letter_message(aside: SetAside) -> Outgoing:
-    """Return what goes to the stream DEADLETTER; tokens the topic did not have are `_`."""
-
-    def token(text: str) -> str:
-        return "".join("_" if c in ".*> \t\r\n" else c for c in text) or "_"
-
-    subject = f"deadletter.{aside.reason}.{token(aside.site)}.{token(aside.edge_node)}".lower()
-    return Outgoing(subject, aside.letter.SerializeToString(), aside.letter.dead_letter_id)
 
 
 class DeadLetterPartition(ConfirmedPartition[SetAside]):
@@ -201,19 +192,17 @@ class CommandPartition(StatefulSinkPartition[Command, None]):
 
 
 class Sink(FixedPartitionedSink[Item, Any], Generic[Item]):
-    """A sink with a fixed number of partitions, each built by `build(part, resume state)`."""
+    """The sink of a partition's flow, built by `build(name, resume state)`."""
 
     def __init__(
-        self,
-        partitions: Sequence[str],
-        build: Callable[[str, Any], StatefulSinkPartition[Item, Any]],
+        self, partition: str, build: Callable[[str, Any], StatefulSinkPartition[Item, Any]]
     ) -> None:
-        self._partitions = list(partitions)
+        self._partition = partition
         self._build = build
 
     def list_parts(self) -> list[str]:
-        """Return the partitions' names."""
-        return self._partitions
+        """Return the one partition's name."""
+        return [self._partition]
 
     def build_part(
         self, step_id: str, for_part: str, resume_state: Any

@@ -340,11 +340,12 @@ def read_block(birth: Birth, payload: Payload, aliases: Mapping[int, str]) -> Bl
         if declared.name not in birth.info.channels:
             continue
         array = _array(metric, declared)
-        unbounded = int(np.isinf(array).sum())
-        if unbounded:
-            infinite += unbounded
-            array[np.isinf(array)] = np.nan
-        missing += int(np.isnan(array).sum())
+        absent = array.size - int(np.count_nonzero(np.isfinite(array)))
+        if absent:
+            missing += absent
+            unbounded = np.isinf(array)
+            infinite += int(np.count_nonzero(unbounded))
+            array[unbounded] = np.nan
         samples[declared.name] = array
         if metric.HasField("timestamp"):
             times[declared.name] = metric.timestamp

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from bytewax.operators import StatefulBatchLogic
 
-from stream_processor.counters import DEAD_LETTERS, Counters
+from stream_processor.counters import DEAD_LETTERS, SHADOW_ADVISORIES, Counters
 from stream_processor.frames import Frame, Stage
 from stream_processor.messages import SetAside
 from stream_processor.v1 import dead_letter_pb2 as dl
@@ -108,10 +108,14 @@ class StageLogic(StatefulBatchLogic[Carried, Carried | SetAside, dict[str, Any]]
     def _update(self, carried: Carried) -> Carried | SetAside:
         frame = carried.frame
         try:
-            return Carried(frame, self._stage.update(carried.item))
+            made = self._stage.update(carried.item)
         except Exception as error:
             log.exception("a stage failed", stage=self._name, trace_id=frame.trace_id)
             return self._failed(frame, error)
+        for rule in getattr(made, "would_raise", ()):
+            self._count(frame, SHADOW_ADVISORIES)
+            log.info("a rule in shadow would have raised", rule=rule, equipment=frame.info.key)
+        return Carried(frame, made)
 
     def _failed(self, frame: Frame, error: Exception) -> SetAside:
         info = frame.info
@@ -123,10 +127,13 @@ class StageLogic(StatefulBatchLogic[Carried, Carried | SetAside, dict[str, Any]]
             log_sequence=frame.log_sequence,
             trace_id=frame.trace_id,
         )
-        self._part = f"{self._name}/{info.key}"
-        self._counts[f"{DEAD_LETTERS}STAGE_FAILED"] += 1
-        self._counters.put(self._part, self._counts)
+        self._count(frame, f"{DEAD_LETTERS}STAGE_FAILED")
         return SetAside(info.site, info.edge_node, letter)
+
+    def _count(self, frame: Frame, name: str) -> None:
+        self._part = f"{self._name}/{frame.info.key}"
+        self._counts[name] += 1
+        self._counters.put(self._part, self._counts)
 
     def notify_at(self) -> datetime | None:
         """Return None: stages know no clock."""

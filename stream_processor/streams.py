@@ -13,6 +13,13 @@ POINTS = "POINTS"
 DEADLETTER = "DEADLETTER"
 # NATS writes the MQTT topic `spBv1.0/…` as the subject `spBv1//0.…`.
 ROOT = "spBv1//0"
+# Rule files, `rules.{equipment class}`: in the log beside what they judge, so that reading it again
+# finds each in its place; what was ever put in force is kept in a stream of its own.
+RULES = "rules"
+BOOK = "rulebook"
+RULEBOOK = "RULEBOOK"
+# Versions of a class that are kept there; the log itself forgets by age and size.
+RULES_KEPT = 100
 
 _MIB = 1 << 20
 _HOUR_S = 3600.0
@@ -38,7 +45,7 @@ def configurations(settings: Settings) -> list[StreamConfig]:
         StreamConfig(
             name=TELEMETRY,
             description="Sparkplug messages as they came, machines' by partition of the edge node",
-            subjects=[f"{ROOT}.>"],
+            subjects=[f"{ROOT}.>", f"{RULES}.*"],
             subject_transform=SubjectTransform(
                 src=f"{ROOT}.*.*.*.>", dest=f"tele.{partition}.{rest}"
             ),
@@ -46,6 +53,15 @@ def configurations(settings: Settings) -> list[StreamConfig]:
             retention=RetentionPolicy.LIMITS,
             max_age=settings.telemetry_max_age_s,
             max_bytes=settings.telemetry_max_bytes,
+        ),
+        StreamConfig(
+            name=RULEBOOK,
+            description="Every rule file that was put in force, and where in the telemetry log",
+            subjects=[f"{BOOK}.*"],
+            storage=StorageType.FILE,
+            retention=RetentionPolicy.LIMITS,
+            max_msgs_per_subject=RULES_KEPT,
+            max_bytes=256 * _MIB,
         ),
         StreamConfig(
             name=POINTS,
@@ -79,6 +95,7 @@ async def ensure(jetstream: JetStreamContext, settings: Settings) -> None:
         try:
             found = await jetstream.stream_info(str(wanted.name))
         except NotFoundError:
+            wanted.num_replicas = settings.stream_replicas
             await jetstream.add_stream(wanted)
         else:
             # How many copies there are is the operator's choice.

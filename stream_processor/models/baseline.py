@@ -53,6 +53,21 @@ class Baseline:
         self._weights = np.zeros((k, own.size))
         self._statistics = np.zeros((kernel.ROWS, own.size))
 
+    def retargeted(self, own: Indices, columns: Indices) -> Baseline:
+        """Return a baseline of other targets on the same drivers, which goes on where it can.
+
+        `own` is as at the start, of the new targets; `columns[j]` is which target `j` was here, -1
+        when it is new. Expectations, variances and scores of the others go on; what is known of
+        the drivers, which all share, begins anew, so that new targets are learnt as fast as at
+        the start.
+        """
+        other = Baseline(self._origin.size, own)
+        other._origin = self._origin.copy()
+        kept = columns >= 0
+        other._weights[:, kept] = self._weights[:, columns[kept]]
+        other._statistics[:, kept] = self._statistics[:, columns[kept]]
+        return other
+
     @property
     def seen(self) -> Array:
         """How many healthy observations each target was learnt from (m,)."""

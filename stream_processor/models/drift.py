@@ -9,6 +9,7 @@ import numpy.typing as npt
 from river import drift
 
 Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
 
 # Of scores in standard deviations: shifts under `DELTA` are let go, and `THRESHOLD` is their sum.
 DELTA = 0.5
@@ -35,6 +36,14 @@ class DriftMonitor:
         return drift.PageHinkley(
             min_instances=MIN_INSTANCES, delta=DELTA, threshold=THRESHOLD, alpha=FADING
         )
+
+    def relaid(self, columns: Indices) -> DriftMonitor:
+        """Return the tests of other series; `columns[i]` is which one `i` was, -1: new."""
+        other = DriftMonitor(columns.size)
+        for i, column in enumerate(columns.tolist()):
+            if column >= 0:
+                other._tests[i] = self._tests[column]
+        return other
 
     def update(self, values: Array) -> Array:
         """Take one value a series (NaN: none) and return each test's statistic over its limit.

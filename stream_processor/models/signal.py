@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
 SCHEMA = 1
 
 # Rows of the state, one column a channel.
@@ -47,6 +48,13 @@ class SignalMonitor:
     def __init__(self, channels: int) -> None:
         self._rows = np.zeros((6, channels))
 
+    def relaid(self, columns: Indices) -> SignalMonitor:
+        """Return the monitor of other channels; `columns[i]` is which one `i` was, -1: new."""
+        other = SignalMonitor(columns.size)
+        kept = columns >= 0
+        other._rows[:, kept] = self._rows[:, columns[kept]]
+        return other
+
     def update(
         self, present: Array, missing: Array, run: Array, spikes: Array, recent: Array
     ) -> Quality:
@@ -83,7 +91,7 @@ class SignalMonitor:
         rows = self._rows
         rows[_SEEN] = np.minimum(rows[_SEEN] + present, 1e9)
         gain = np.where(
-            present > 0, present / np.minimum(np.maximum(rows[_SEEN], present), USUAL), 0.0
+            present > 0, present / np.clip(np.maximum(rows[_SEEN], present), 1.0, USUAL), 0.0
         )
         gain = np.minimum(gain, 1.0)
         share = np.divide(missing, present, out=np.zeros_like(present), where=present > 0)

@@ -22,6 +22,7 @@ import numpy as np
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from prometheus_client.parser import text_string_to_metric_families
 
 from edge_agent.v1.acknowledgement_pb2 import Acknowledgement
 from edge_agent.v1.sparkplug_b_pb2 import DataType, Metric, Payload
@@ -261,8 +262,11 @@ class Processor:
     maintenance: Maintenance
     directory: Path
     arguments: Sequence[str] = (str(STAND_IN),)
+    process_number: int = 0
+    processes: int = 1
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    patience_s: float = 120.0
 
     def start(self) -> None:
         environment = {
@@ -273,17 +277,20 @@ class Processor:
             "HEADRACE_METRICS_PORT": str(self.port),
             "HEADRACE_API_TOKEN": TOKEN,
             "HEADRACE_LOG_FORMAT": "json",
+            "HEADRACE_PARTITIONS": "4",
+            "HEADRACE_PROCESS": str(self.process_number),
+            "HEADRACE_PROCESSES": str(self.processes),
             "PYTHONPATH": str(ROOT),
         }
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, *self.arguments], env=environment, stdout=output, stderr=output
             )
-        eventually(self.counters, 120, self.tail)
+        eventually(self.counters, self.patience_s, self.tail)
 
     @property
     def log(self) -> Path:
-        return self.directory / "processor.log"
+        return self.directory / f"processor-{self.process_number}-of-{self.processes}.log"
 
     def tail(self) -> str:
         return self.log.read_text(errors="replace")[-3000:]
@@ -303,6 +310,28 @@ class Processor:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+
+    def metrics(self) -> dict[tuple[str, ...], float]:
+        """Return what Prometheus would read, by name without prefix and values of labels."""
+        url = f"http://127.0.0.1:{self.port}/metrics"
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+            return {
+                (
+                    sample.name.removeprefix("headrace_stream_processor_"),
+                    *sample.labels.values(),
+                ): sample.value
+                for family in families
+                for sample in family.samples
+            }
+
+    def held(self) -> set[int]:
+        """Return the partitions that this process works on."""
+        return {
+            int(key[1])
+            for key, value in self.metrics().items()
+            if key[0] == "partition_held" and value
+        }
 
     def terminate(self) -> int:
         assert self.process is not None
@@ -345,9 +374,45 @@ def agents(broker: Broker) -> Iterator[list[Agent]]:
 
 
 @pytest.fixture
+def processors(
+    broker: Broker, maintenance: Maintenance, tmp_path: Path
+) -> Iterator[Callable[[int], list[Processor]]]:
+    """Start that many processors that share the partitions of the log."""
+    started: list[Processor] = []
+
+    def start(processes: int) -> list[Processor]:
+        made = [
+            Processor(broker, maintenance, tmp_path, process_number=i, processes=processes)
+            for i in range(processes)
+        ]
+        for one in made:
+            started.append(one)
+            one.start()
+        return made
+
+    yield start
+    for one in started:
+        if one.process is not None and one.process.poll() is None:
+            one.kill()
+
+
+@pytest.fixture
 def processor(broker: Broker, maintenance: Maintenance, tmp_path: Path) -> Iterator[Processor]:
     """A running processor whose one stage says an advisory a block."""
     running = Processor(broker, maintenance, tmp_path)
+    running.start()
+    yield running
+    if running.process is not None and running.process.poll() is None:
+        running.process.kill()
+        running.process.wait()
+
+
+@pytest.fixture
+def real_processor(broker: Broker, maintenance: Maintenance, tmp_path: Path) -> Iterator[Processor]:
+    """A running processor with the stages that it has in a plant."""
+    running = Processor(broker, maintenance, tmp_path, ("-m", "stream_processor"))
+    # The first one on a machine compiles its kernels.
+    running.patience_s = 400.0
     running.start()
     yield running
     if running.process is not None and running.process.poll() is None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import nats
@@ -19,24 +18,6 @@ def test_a_wrong_setting_is_one_clear_error(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err == (
         "HEADRACE_PARTITIONS is 'none': give a whole number from 1 to 256\n"
     )
-
-
-def test_a_second_processor_on_the_same_data_is_refused(tmp_path: Path) -> None:
-    directory = tmp_path / "recovery"
-    with (
-        main.recovery(directory),
-        pytest.raises(main.AlreadyRunningError, match="stop the other processor"),
-        main.recovery(directory),
-    ):
-        pytest.fail("two processors share their state")
-    with main.recovery(directory):
-        assert (directory / "part-0.sqlite3").exists()
-
-
-def test_a_first_start_that_was_cut_short_does_no_harm(tmp_path: Path) -> None:
-    (tmp_path / "part-0.sqlite3").write_bytes(b"half")
-    with main.recovery(tmp_path):
-        assert (tmp_path / "part-0.sqlite3").read_bytes().startswith(b"SQLite format 3")
 
 
 def test_the_real_stages_make_points_of_blocks_over_a_kill(

@@ -10,7 +10,8 @@ def test_defaults_run_on_a_laptop() -> None:
     assert settings.nats_url == "nats://127.0.0.1:4222"
     assert (settings.partitions, settings.snapshot_interval_s) == (4, 1.0)
     assert settings.metrics_port == 0
-    assert settings.recovery_dir.parts[-2:] == (".headrace", "recovery")
+    assert settings.lateness_s == 0.0
+    assert settings.recovery_dir(3).parts[-3:] == (".headrace", "recovery", "partition-3")
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,8 @@ def test_defaults_run_on_a_laptop() -> None:
     [
         ("HEADRACE_PARTITIONS", "0"),
         ("HEADRACE_PARTITIONS", "many"),
+        ("HEADRACE_LATENESS_S", "-1"),
+        ("HEADRACE_LATENESS_S", "inf"),
         ("HEADRACE_SNAPSHOT_INTERVAL", "0"),
         ("HEADRACE_SNAPSHOT_INTERVAL", "nan"),
         ("HEADRACE_MQTT_PORT", "70000"),

@@ -1,0 +1,52 @@
+"""The flow of one partition of the log, and what it keeps.
+
+A machine speaks through one edge node and an edge node through one partition, so flows share
+nothing but the doors of their process, and a partition goes to another process as it is.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+from bytewax.errors import BytewaxRuntimeError
+from bytewax.run import cli_main
+
+from stream_processor.acknowledgement import Ledger
+from stream_processor.dataflow import Outside, Steps, build
+from stream_processor.jetstream_publisher import StoppedError
+from stream_processor.recovery import recovery
+
+log = structlog.get_logger(__name__)
+
+
+def run_partition(outside: Outside, stages: Steps, partition: int) -> None:
+    """Run the flow of a partition until the process is told to stop.
+
+    Raises:
+        StillHeldError: told to stop while another process had the partition.
+        BytewaxRuntimeError: the flow failed.
+    """
+    settings = outside.settings
+    with recovery(settings.recovery_dir(partition), outside.stopping) as recovery_config:
+        ledger = Ledger(outside.mqtt.retain)
+        try:
+            cli_main(  # type: ignore[no-untyped-call]
+                build(outside, ledger, stages, partition),
+                epoch_interval=timedelta(seconds=settings.snapshot_interval_s),
+                recovery_config=recovery_config,
+            )
+            # The flow has ended in good order: its last epoch is stored.
+            ledger.durable()
+        except BytewaxRuntimeError as error:
+            undelivered = _undelivered(error)
+            if undelivered is None:
+                raise
+            log.warning("left for the next start", partition=partition, what=str(undelivered))
+
+
+def _undelivered(error: BaseException | None) -> StoppedError | None:
+    """Return the StoppedError behind what the engine raised, None when it was another."""
+    while error is not None and not isinstance(error, StoppedError):
+        error = error.__cause__
+    return error
