@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import socket
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,7 +25,7 @@ from edge_agent.updates import check
 from edge_agent.updates.job import Job, Outcome
 from edge_agent.updates.schedule import job_of
 from edge_agent.updates.store import Store
-from headrace.broker import Broker
+from headrace.broker import Broker, free_port
 
 
 @pytest.fixture
@@ -30,6 +35,67 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     server.start()
     yield server
     server.stop()
+
+
+def _durable() -> str:
+    return (Path(__file__).parents[1] / "deploy/mosquitto/headrace.conf").read_text("utf-8")
+
+
+@dataclass
+class Mosquitto:
+    """A plant's own broker, with the configuration of `deploy/mosquitto` unless told otherwise."""
+
+    folder: Path
+    lines: str = field(default_factory=_durable)
+    listener: str = "allow_anonymous true"
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        self.folder.mkdir(exist_ok=True)
+        file = self.folder / "mosquitto.conf"
+        # It gives root away and could not write to the test's folder any more.
+        user = "user root\n" if os.geteuid() == 0 else ""
+        file.write_text(
+            f"{user}listener {self.port} 127.0.0.1\n{self.listener}\n"
+            f"persistence_location {self.folder}/\n{self.lines}\n"
+        )
+        with (self.folder / "mosquitto.log").open("ab") as output:
+            self.process = subprocess.Popen(
+                [_mosquitto(), "-c", str(file)], stdout=output, stderr=output
+            )
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                assert self.process.poll() is None, (self.folder / "mosquitto.log").read_text()
+                assert time.monotonic() < deadline, "mosquitto does not listen"
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+def _mosquitto() -> str:
+    return shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A real Mosquitto on a free port, started and gone after the test."""
+    if not os.access(_mosquitto(), os.X_OK):
+        pytest.skip("Mosquitto is not installed here (Debian: mosquitto)")
+    server = Mosquitto(tmp_path / "mosquitto")
+    server.start()
+    yield server
+    server.kill()
 
 
 class UpdateRepository:

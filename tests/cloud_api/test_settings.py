@@ -40,8 +40,19 @@ def test_no_secret_is_printed() -> None:
         ("HEADRACE_GRPC_PORT", "70000"),
         ("HEADRACE_LOG_FORMAT", "xml"),
         ("HEADRACE_API_TOKEN", "short"),
+        ("HEADRACE_HISTORIAN_RAW_DAYS", "a month"),
+        ("HEADRACE_HISTORIAN_MINUTE_DAYS", "7"),
+        ("HEADRACE_HISTORIAN_TOTAL_BYTES", "-1"),
     ],
 )
 def test_a_bad_value_names_its_variable(name: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=name):
+    with pytest.raises(SettingsError, match=name.rpartition("_HISTORIAN_")[0] or name):
         Settings.from_environment({name: value})
+
+
+def test_retention_of_the_historian() -> None:
+    usual = Settings.from_environment({}).historian_retention
+    assert (usual.raw_days, usual.minute_days, usual.hour_days) == (30, 366, 0)
+    given = {"HEADRACE_HISTORIAN_RAW_DAYS": "7", "HEADRACE_HISTORIAN_WAVEFORM_BYTES": "1000"}
+    kept = Settings.from_environment(given).historian_retention
+    assert (kept.raw_days, kept.minute_days, kept.waveform_bytes) == (7, 366, 1000)

@@ -99,7 +99,7 @@ class Wire:
                 self.frames.append((item.boot_epoch, item.batch))
 
     def acknowledge(self) -> None:
-        for epoch, sequence in self.acquisition.sequences.items():
+        for epoch, sequence in self.acquisition.batches.sequences.items():
             self.spool.acknowledge(epoch, sequence.watermark)
 
 
@@ -134,7 +134,7 @@ def test_each_batch_comes_once_or_is_known_as_lost(steps: list[Any]) -> None:
         wire.session(None, [])
         wire.acknowledge()
 
-        sequences = wire.acquisition.sequences
+        sequences = wire.acquisition.batches.sequences
         assert wire.spool.depth == 0
         assert wire.frames == sorted(set(wire.frames)), "twice, or out of order"
         for epoch, last in wire.made.items():

