@@ -16,6 +16,24 @@ HISTORIAN_WRITE_SECONDS = Histogram(
 HISTORIAN_FAILURES = Counter(
     "headrace_cloud_api_historian_failures_total", "Batches the historian refused, tried again"
 )
+HISTORIAN_BATCH_MESSAGES = Histogram(
+    "headrace_cloud_api_historian_batch_messages",
+    "Messages in a batch",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+)
+HISTORIAN_BYTES = Gauge(
+    "headrace_cloud_api_historian_bytes", "Disk that the historian uses, and has free", ["kind"]
+)
+HISTORIAN_ROWS = Gauge(
+    "headrace_cloud_api_historian_rows", "What the historian keeps, by level", ["level"]
+)
+HISTORIAN_WAVEFORM_BYTES = Gauge(
+    "headrace_cloud_api_historian_waveform_bytes", "Bytes of the waveforms that are kept"
+)
+HISTORIAN_EXPIRED = Gauge(
+    "headrace_cloud_api_historian_expired_points",
+    "Points left out since the start, older than what is kept of their series",
+)
 LIVE_CLIENTS = Gauge("headrace_cloud_api_live_clients", "Browsers that watch")
 LIVE_LAGGING = Counter(
     "headrace_cloud_api_live_lagging_total", "Times a browser was too slow and skipped messages"

@@ -20,7 +20,11 @@ from nats.js import JetStreamContext
 
 from cloud_api import logs
 from cloud_api.app import create_app
-from cloud_api.dead_letters import DeadLetterLog, DeadLetterService
+from cloud_api.dead_letters.index import DeadLetterIndex
+from cloud_api.dead_letters.log import DeadLetterLog
+from cloud_api.dead_letters.migrate import upgrade as upgrade_dead_letters
+from cloud_api.dead_letters.runner import ReplayRunner
+from cloud_api.dead_letters.service import DeadLetterService
 from cloud_api.fleet_authority import AuthorityError, open_authority
 from cloud_api.fleet_broker import FOLDER as BROKER
 from cloud_api.fleet_broker import USERS, BrokerList, Login
@@ -77,7 +81,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     http_socket = _listen(settings.http_host, settings.http_port)
     broker = NatsClient()
     jetstream = broker.jetstream()
-    historian = open_historian(settings.historian_url)
+    historian = open_historian(settings.historian_url, settings.historian_retention)
     letters = DeadLetterLog(jetstream, asyncio.get_running_loop())
     manifest = Manifest(
         name="cloud_api",
@@ -85,7 +89,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         services=(HistorianService(historian), DeadLetterService(letters)),
         permissions={
             **dict.fromkeys(READERS, ("historian.point.read",)),
-            Role.ENGINEER: ("historian.point.read", "stream.dead_letter.read"),
+            Role.ENGINEER: (
+                "historian.point.read",
+                "stream.dead_letter.read",
+                "stream.dead_letter.replay",
+            ),
         },
     )
     updates = _updates(settings)
@@ -107,6 +115,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     modules = [fleet if module.name == fleet.name else module for module in discover()]
     application = bootstrap(settings.database_url, manifests=modules, extra=[manifest])
     upgrade(application.database.engine)
+    upgrade_dead_letters(application.database.engine)
     accounts = Accounts(
         application.database, application.clock, Throttle(time.monotonic), settings.api_token
     )
@@ -122,6 +131,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     hub = LiveHub(authenticator, application.authorisation, _version())
     consumer = PointsConsumer(jetstream, historian)
     fleet_consumer = FleetConsumer(jetstream, application)
+    dead_letters = DeadLetterIndex(jetstream, application, letters)
+    replays = ReplayRunner(application, letters)
     grpc_server = GrpcServer(application, authenticator)
     readiness = Readiness(
         {
@@ -129,6 +140,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             "grpc": lambda: grpc_server.running,
             "points": lambda: consumer.running,
             "fleet": lambda: fleet_consumer.running,
+            "dead_letters": lambda: dead_letters.running,
         }
     )
     app = create_app(application, accounts, authenticator, hub, readiness, updates)
@@ -148,7 +160,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     async def flow() -> None:
         """Run what needs the broker."""
         await _connect(broker, settings)
-        await _prepare(jetstream)
+        await _prepare(jetstream, settings.stream_replicas)
         await hub.listen(broker)
         async with asyncio.TaskGroup() as group:
             group.create_task(OutboxRelay(application, jetstream).run())
@@ -156,6 +168,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             group.create_task(JobRunner(application).run())
             group.create_task(consumer.run())
             group.create_task(fleet_consumer.run())
+            group.create_task(dead_letters.run())
+            group.create_task(replays.run())
             await grpc_server.set_serving(True)
             log.info("running", http=settings.http_port, grpc=settings.grpc_port)
 
@@ -217,7 +231,7 @@ async def _connect(broker: NatsClient, settings: Settings) -> None:
         log.info("broker_back")
 
     await broker.connect(
-        settings.nats_url,
+        settings.nats_servers,
         name="cloud_api",
         user=settings.broker_user or None,
         password=settings.broker_password or None,
@@ -231,12 +245,12 @@ async def _connect(broker: NatsClient, settings: Settings) -> None:
     )
 
 
-async def _prepare(jetstream: JetStreamContext) -> None:
+async def _prepare(jetstream: JetStreamContext, replicas: int) -> None:
     """Make the streams; a broker that has just started may need a moment for them."""
     while True:
         try:
-            await ensure_stream(jetstream)
-            await ensure_streams(jetstream)
+            await ensure_stream(jetstream, replicas)
+            await ensure_streams(jetstream, replicas)
             return
         except (nats.errors.Error, OSError) as error:
             log.warning("streams_wait", error=repr(error))

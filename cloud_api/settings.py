@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
+from cloud_api.historian.levels import Retention
+
 SECRETS = frozenset({"broker_password", "api_token", "admin_password"})
 
 
@@ -25,6 +27,30 @@ def _port(environment: Mapping[str, str], name: str, default: int) -> int:
     if not 0 < port < 65536:
         raise SettingsError(f"{name} is {text!r}: give a port between 1 and 65535")
     return port
+
+
+def _replicas(environment: Mapping[str, str]) -> int:
+    text = environment.get("HEADRACE_STREAM_REPLICAS") or "1"
+    if text not in ("1", "3", "5"):
+        raise SettingsError(f"HEADRACE_STREAM_REPLICAS is {text!r}: give 1, 3 or 5")
+    return int(text)
+
+
+def _retention(environment: Mapping[str, str]) -> Retention:
+    kept = {}
+    for item in fields(Retention):
+        name = f"HEADRACE_HISTORIAN_{item.name.upper()}"
+        text = environment.get(name)
+        if not text:
+            continue
+        try:
+            kept[item.name] = int(text)
+        except ValueError:
+            raise SettingsError(f"{name} is {text!r}: give a whole number, 0 for no end") from None
+    try:
+        return Retention(**kept)
+    except ValueError as error:
+        raise SettingsError(f"HEADRACE_HISTORIAN_…_DAYS and …_BYTES: {error}") from error
 
 
 def _without_password(url: str) -> str:
@@ -49,6 +75,7 @@ class Settings:
 
     data_dir: Path
     nats_url: str
+    stream_replicas: int
     mqtt_host: str
     mqtt_port: int
     broker_user: str
@@ -63,6 +90,7 @@ class Settings:
     admin_password: str
     database_url: str
     historian_url: str
+    historian_retention: Retention
     log_format: str
 
     @classmethod
@@ -87,6 +115,7 @@ class Settings:
         return cls(
             data_dir=data_dir,
             nats_url=text("HEADRACE_NATS_URL", "nats://127.0.0.1:4222"),
+            stream_replicas=_replicas(environment),
             mqtt_host=text("HEADRACE_GATEWAY_MQTT_HOST", text("HEADRACE_MQTT_HOST", "127.0.0.1")),
             mqtt_port=_port(
                 environment,
@@ -107,8 +136,14 @@ class Settings:
             historian_url=text(
                 "HEADRACE_HISTORIAN_URL", f"duckdb:///{data_dir / 'historian.duckdb'}"
             ),
+            historian_retention=_retention(environment),
             log_format=log_format,
         )
+
+    @property
+    def nats_servers(self) -> list[str]:
+        """The servers of the broker's cluster, of which any will do."""
+        return self.nats_url.split(",")
 
     def redacted(self) -> dict[str, str]:
         """Return the settings as text, secrets and passwords in URLs replaced by `***`."""
@@ -118,6 +153,6 @@ class Settings:
             if item.name in SECRETS:
                 value = "***" if value else ""
             elif item.name.endswith("_url"):
-                value = _without_password(value)
+                value = ",".join(map(_without_password, value.split(",")))
             shown[item.name] = value
         return shown

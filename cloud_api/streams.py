@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import BadRequestError, NotFoundError
@@ -45,7 +47,7 @@ CONFIGURATIONS = (
 )
 
 
-async def ensure_streams(jetstream: JetStreamContext) -> None:
+async def ensure_streams(jetstream: JetStreamContext, replicas: int = 1) -> None:
     """Make the streams that are missing; one that is there stays as its maker wanted it."""
     for configuration in CONFIGURATIONS:
         assert configuration.name is not None
@@ -53,7 +55,7 @@ async def ensure_streams(jetstream: JetStreamContext) -> None:
             await jetstream.stream_info(configuration.name)
         except NotFoundError:
             try:
-                await jetstream.add_stream(configuration)
+                await jetstream.add_stream(replace(configuration, num_replicas=replicas))
             except BadRequestError:
                 # Another process made it a moment ago, in its own way.
                 await jetstream.stream_info(configuration.name)

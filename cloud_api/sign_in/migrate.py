@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine
+
+from cloud_api.migrating import upgrade_to_head
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "sign_in_alembic_version"
@@ -14,24 +14,6 @@ VERSION_TABLE = "sign_in_alembic_version"
 _LOCK = 5_071_101
 
 
-def configuration(connection: Connection) -> Config:
-    """Return the Alembic configuration; commands run on `connection`."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.set_main_option("path_separator", "newline")
-    config.attributes["connection"] = connection
-    return config
-
-
 def upgrade(engine: Engine) -> None:
-    """Run every migration that the database has not had, all or none.
-
-    Several processes may start at once: one migrates, the others wait for it.
-    """
-    postgresql = engine.dialect.name == "postgresql"
-    # Not serializable: after the wait for the lock it must see what the other one did.
-    options = {"isolation_level": "READ COMMITTED"} if postgresql else {}
-    with engine.connect().execution_options(**options) as connection, connection.begin():
-        if postgresql:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        command.upgrade(configuration(connection), "head")
+    """Run every migration that the database has not had, all or none."""
+    upgrade_to_head(engine, MIGRATIONS, _LOCK)

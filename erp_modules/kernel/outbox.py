@@ -47,10 +47,12 @@ async def ensure_stream(jetstream: JetStreamContext, replicas: int = 1) -> None:
         num_replicas=replicas,
     )
     try:
-        await jetstream.stream_info(STREAM)
+        found = await jetstream.stream_info(STREAM)
     except nats.js.errors.NotFoundError:
         await jetstream.add_stream(wanted)
     else:
+        # How many copies there are is the operator's choice.
+        wanted.num_replicas = found.config.num_replicas
         await jetstream.update_stream(wanted)
 
 
