@@ -15,16 +15,15 @@ from stream_processor.kernels import (
     forest,
     quantiles,
     rolling,
+    rolling_exact,
+    rolling_lanes,
+    signal,
     spectrum,
+    vibration,
 )
 from stream_processor.kernels.progress import shown
 
 Progress = Callable[[str, int, int], None]
-
-
-def _compile_rolling() -> None:
-    window = rolling.Rolling.empty(4)
-    window.update(np.arange(9.0))
 
 
 def _compile_blocks() -> None:
@@ -47,7 +46,9 @@ def _compile_spectrum() -> None:
 
 
 _STEPS: tuple[tuple[str, Callable[[], None]], ...] = (
-    ("rolling", _compile_rolling),
+    ("rolling, exactly", rolling_exact.compile_all),
+    ("rolling, eight at once", rolling_lanes.compile_all),
+    ("rolling", rolling.compile_all),
     ("blocks", _compile_blocks),
     ("spectrum", _compile_spectrum),
     ("features", features.compile_all),
@@ -56,6 +57,8 @@ _STEPS: tuple[tuple[str, Callable[[], None]], ...] = (
     ("ewma", ewma.compile_all),
     ("baseline", baseline.compile_all),
     ("forest", forest.compile_all),
+    ("signal", signal.compile_all),
+    ("vibration", vibration.compile_all),
 )
 
 

@@ -51,18 +51,37 @@ _LONGEST_MEMORY = 200.0
 _SHORT_SHARE = 0.25
 PRIOR_LEVEL = 1e4
 PRIOR_SLOPE = 1e2
+LEAST_UNIT = 1e-9
+
+
+@njit(cache=True, nogil=True)
+def regressors(drivers: Array, share: float, origin: Array, unit: Array, out: Array) -> None:
+    """Fill `out` (k,) with 1 and how far each driver is from its origin, in its `unit`.
+
+    A driver's origin is the first number it had, its unit that `share` of it. One that is no number
+    is taken to be at its origin.
+    """
+    out[0] = 1.0
+    for i in range(drivers.size):
+        known = np.isfinite(drivers[i])
+        if known and np.isnan(origin[i]):
+            origin[i] = drivers[i]
+        scale = share * abs(origin[i])
+        unit[i] = scale if scale > LEAST_UNIT else 1.0
+        out[i + 1] = (drivers[i] - origin[i]) / unit[i] if known else 0.0
 
 
 @njit(cache=True, nogil=True)
 def residuals(
-    drivers: Array, targets: Array, own: Indices, inverse: Array, weights: Array, out: Array
-) -> None:
+    drivers: Array, targets: Array, own: Indices, unit: Array, inverse: Array, weights: Array,
+    out: Array,
+) -> None:  # fmt: skip
     """Fill `out` (2, m) with the residual and the leverage of each target.
 
     `drivers` is (k,) with a leading 1, `inverse` (k, k) the inverse of their regularised second
-    moments, `weights` (k, m). `own[j]` is the driver that target `j` is itself, or -1; such a
-    target is regressed on the other drivers, whose residual is `(P x)_i / P_ii` (partitioned
-    inverse).
+    moments, `weights` (k, m), `unit` (k - 1,) the drivers' units. `own[j]` is the driver that
+    target `j` is itself, or -1; such a target is regressed on the other drivers, whose residual is
+    `(P x)_i / P_ii` (partitioned inverse).
     """
     k = drivers.size
     gain = np.zeros(k)
@@ -74,7 +93,8 @@ def residuals(
     for j in range(targets.size):
         i = own[j]
         if i >= 0:
-            out[0, j] = gain[i] / inverse[i, i] if np.isfinite(targets[j]) else np.nan
+            away = gain[i] / inverse[i, i] * (unit[i - 1] if i > 0 else 1.0)
+            out[0, j] = away if np.isfinite(targets[j]) else np.nan
             out[1, j] = max(0.0, leverage - gain[i] * gain[i] / inverse[i, i])
         else:
             predicted = 0.0
@@ -253,10 +273,12 @@ def learn(
 
 
 def compile_all() -> None:
-    """Compile the three kernels for the one signature they have."""
+    """Compile the kernels for the one signature they have."""
     inverse, weights, statistics = np.eye(2), np.zeros((2, 1)), np.zeros((ROWS, 1))
     drivers, targets, own = np.ones(2), np.ones(1), np.full(1, -1)
     found, scored = np.zeros((2, 1)), np.zeros((3, 1))
-    residuals(drivers, targets, own, inverse, weights, found)
+    unit = np.ones(1)
+    regressors(np.ones(1), 0.1, np.full(1, np.nan), unit, drivers)
+    residuals(drivers, targets, own, unit, inverse, weights, found)
     score(found, np.ones(1), 1.0, statistics, scored)
     learn(drivers, targets, own, found, scored, np.zeros(1), 10.0, inverse, weights, statistics)

@@ -8,6 +8,7 @@ Rows are moved to their front when their end is reached, so an update costs no a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +103,7 @@ class EventWindows:
     values: Array
 
     @classmethod
-    def empty(cls, devices: int, span: int, capacity: int) -> EventWindows:
+    def empty(cls, devices: int, span: int, capacity: int) -> Self:
         """Return windows that hold nothing yet, of at most `capacity` samples each.
 
         Raises:
@@ -119,8 +120,8 @@ class EventWindows:
         """Take a block of each device in; fill `out` (blocks, 13) with their windows' features."""
         update_devices(devices, at, x, self.span, self.bounds, self.times, self.values, out)
 
-    def snapshot(self) -> dict[str, object]:
-        """Return the state as built-in values and arrays, with its schema version."""
+    def state(self) -> dict[str, Any]:
+        """Return the state: `schema`, and the windows with what was left out of them."""
         return {
             "schema": SCHEMA,
             "span": self.span,
@@ -130,16 +131,16 @@ class EventWindows:
         }
 
     @classmethod
-    def restore(cls, state: dict[str, object]) -> EventWindows:
-        """Return the windows of a snapshot.
+    def restore(cls, state: dict[str, Any]) -> Self:
+        """Return the windows in `state`.
 
         Raises:
-            ValueError: the snapshot is of another schema.
+            ValueError: the state is of another schema.
         """
         if state["schema"] != SCHEMA:
-            raise ValueError(f"event windows of schema {state['schema']} cannot be read: {SCHEMA}")
-        parts = (np.array(state[name]) for name in ("bounds", "times", "values"))
-        return cls(int(str(state["span"])), *parts)
+            raise ValueError(f"event window state has schema {state['schema']}, not {SCHEMA}")
+        parts = (state[name].copy() for name in ("bounds", "times", "values"))
+        return cls(state["span"], *parts)
 
 
 def compile_all() -> None:

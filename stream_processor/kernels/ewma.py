@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any, Self
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
@@ -12,6 +15,8 @@ Times = npt.NDArray[np.int64]
 # The state of a mean: its value, its variance, and how many samples it has seen.
 MEAN, VARIANCE, SEEN = range(3)
 STATE = 3
+
+SCHEMA = 1
 
 
 @njit(cache=True, nogil=True)
@@ -41,6 +46,52 @@ def ewma(at: Times, x: Array, constant: float, state: Array, newest: Times, out:
         out[0, i] = state[MEAN] if state[SEEN] > 0.0 else np.nan
         out[1, i] = state[VARIANCE] if state[SEEN] > 0.0 else np.nan
     return skipped
+
+
+@dataclass
+class Ewma:
+    """The mean and the variance of a stream that arrives in blocks."""
+
+    constant: float
+    values: Array
+    newest: Times
+
+    @classmethod
+    def empty(cls, constant: float) -> Self:
+        """Return the mean of a stream that has not begun; `constant` is in units of event time.
+
+        Raises:
+            ValueError: the constant is not positive.
+        """
+        if not constant > 0.0:
+            raise ValueError(f"a mean that fades needs a positive time constant, not {constant}")
+        return cls(constant, np.zeros(STATE), np.zeros(1, dtype=np.int64))
+
+    def update(self, at: Times, x: Array) -> Array:
+        """Return (2, n): mean and variance after each sample of a block."""
+        out = np.empty((2, x.size))
+        ewma(at, x, self.constant, self.values, self.newest, out)
+        return out
+
+    def state(self) -> dict[str, Any]:
+        """Return the state: `schema`, and what is known of the stream."""
+        return {
+            "schema": SCHEMA,
+            "constant": self.constant,
+            "values": self.values.copy(),
+            "newest": int(self.newest[0]),
+        }
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> Self:
+        """Return the mean in `state`.
+
+        Raises:
+            ValueError: the state is of another schema.
+        """
+        if state["schema"] != SCHEMA:
+            raise ValueError(f"EWMA state has schema {state['schema']}, not {SCHEMA}")
+        return cls(state["constant"], state["values"].copy(), np.array([state["newest"]]))
 
 
 def compile_all() -> None:

@@ -207,6 +207,44 @@ def correlation(x: Array, y: Array) -> float:
     return float(min(1.0, max(-1.0, xy / np.sqrt(xx) / np.sqrt(yy))))
 
 
+@njit(cache=True, nogil=True)
+def cross_correlation(x: Array, y: Array, lags: Times, out: Array) -> None:
+    """Fill `out` with the correlation of `x` with what `y` (as long) is `lags` samples later.
+
+    A lag may be negative. The estimator divides by the whole sums of squares, as that of
+    `autocorrelation` does (Box and Jenkins 1970, section 11.1.2); pairs with a sample that is not
+    a number are skipped, and it is NaN where one of the two does not vary.
+    """
+    a = 0.0
+    b = 0.0
+    n = 0
+    m = 0
+    for i in range(x.size):
+        if np.isfinite(x[i]):
+            a += x[i]
+            n += 1
+        if np.isfinite(y[i]):
+            b += y[i]
+            m += 1
+    a = a / n if n else np.nan
+    b = b / m if m else np.nan
+    xx = 0.0
+    yy = 0.0
+    for i in range(x.size):
+        if np.isfinite(x[i]):
+            xx += (x[i] - a) * (x[i] - a)
+        if np.isfinite(y[i]):
+            yy += (y[i] - b) * (y[i] - b)
+    both = xx > _ROUNDING * n * a * a and yy > _ROUNDING * m * b * b
+    for k in range(lags.size):
+        lag = lags[k]
+        total = 0.0
+        for i in range(max(0, -lag), min(x.size, x.size - lag)):
+            if np.isfinite(x[i]) and np.isfinite(y[i + lag]):
+                total += (x[i] - a) * (y[i + lag] - b)
+        out[k] = total / np.sqrt(xx) / np.sqrt(yy) if both else np.nan
+
+
 def compile_all() -> None:
     """Compile every kernel for the one signature it has."""
     x, out = np.arange(4.0), np.empty(FEATURES)
@@ -217,3 +255,4 @@ def compile_all() -> None:
     slope(times, x)
     autocorrelation(x, times[:2], out[:2])
     correlation(x, x)
+    cross_correlation(x, x, times[:2], out[:2])

@@ -7,12 +7,18 @@ at the speed of memory.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
 Array = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
+
+SCHEMA = 1
 
 
 @njit(cache=True, nogil=True)
@@ -121,6 +127,56 @@ def rolling_quantiles(
             if place > rank:
                 out[k, i] = low + (place - rank) * (ordered[rank + 1] - low)
     position[0], position[1] = at, count
+
+
+@dataclass
+class RollingQuantiles:
+    """The quantiles of the last samples of a stream that arrives in blocks."""
+
+    shares: Array
+    ring: Array
+    ordered: Array
+    position: Counts
+
+    @classmethod
+    def empty(cls, window: int, shares: Sequence[float]) -> Self:
+        """Return the quantiles at `shares` (0 to 1) of a stream that has not begun.
+
+        Raises:
+            ValueError: the window holds no sample, or a share is not between 0 and 1.
+        """
+        if window < 1:
+            raise ValueError(f"a rolling window must hold at least 1 sample, not {window}")
+        if not all(0.0 <= share <= 1.0 for share in shares):
+            raise ValueError(f"quantiles are at shares of 0 to 1, not {list(shares)}")
+        position = np.zeros(2, dtype=np.int64)
+        return cls(np.array(shares), np.full(window, np.nan), np.empty(window), position)
+
+    def update(self, block: Array) -> Array:
+        """Return (shares, n): the quantiles of the window at each sample of a block."""
+        out = np.empty((self.shares.size, block.size))
+        rolling_quantiles(block, self.shares, self.ring, self.ordered, self.position, out)
+        return out
+
+    def state(self) -> dict[str, Any]:
+        """Return the state: `schema`, the shares, and the window from its oldest sample on."""
+        window = np.roll(self.ring, -int(self.position[0]))
+        return {"schema": SCHEMA, "shares": self.shares.copy(), "window": window}
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> Self:
+        """Return the quantiles in `state`.
+
+        Raises:
+            ValueError: the state is of another schema.
+        """
+        if state["schema"] != SCHEMA:
+            raise ValueError(f"quantile state has schema {state['schema']}, not {SCHEMA}")
+        ring = state["window"].copy()
+        numbers = np.sort(ring[np.isfinite(ring)])
+        ordered = np.empty(ring.size)
+        ordered[: numbers.size] = numbers
+        return cls(state["shares"].copy(), ring, ordered, np.array([0, numbers.size]))
 
 
 def compile_all() -> None:

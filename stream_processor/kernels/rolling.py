@@ -1,191 +1,123 @@
-"""Rolling mean, variance, minimum and maximum in one pass over a block, exact after any spike.
+"""Rolling mean, variance, extremes and shape in one pass over a block, exact after any spike.
 
-A sliding window over a stream is cut at multiples of the window's length, as van Herk (1992) and
-Gil and Werman (1993) do for minima: every window is the end of one segment and the beginning of
-the next, so it is a merge of one running statistic taken backwards over the earlier segment and
-one taken forwards over the later. Nothing is ever subtracted, so a spike of 1e9 that has left the
-window has left no trace. Sums are taken about a centre near the data; where that centre proves
-far from the data (the sum of squares dwarfs the spread), the segment is done again with Welford's
-recurrence and the pairwise merge of Chan, Golub and LeVeque (1983).
+A stretch of samples is summed about a centre near the data, eight samples at once
+(`rolling_lanes.py`). Where that centre proves far from a window (its sum of squares dwarfs its
+spread) another is taken, and where that is no better the stretch is done again with Welford's
+recurrence and the pairwise merge of Chan, Golub and LeVeque (`rolling_exact.py`). Nothing is ever
+subtracted, so a spike of 1e9 that has left the window has left no trace.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from stream_processor.kernels.features import all_finite
+from stream_processor.kernels.lanes import WIDTH
+from stream_processor.kernels.rolling_exact import COUNT, KNOWN, STATISTICS, exact
+from stream_processor.kernels.rolling_lanes import kept_size, run
+
 Array = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
+Places = npt.NDArray[np.int64]
 
-# Below this share of the centred sum of squares, the spread has lost more digits than the nine
-# that are promised could afford.
-_CANCELLATION = 1e-4
-
-
-@njit(cache=True, nogil=True)
-def _backwards(data: Array, start: int, window: int, centre: float, back: Array) -> None:
-    """Fill `back` (window + 1, 4) with the running sums and extremes from the segment's end."""
-    s = 0.0
-    q = 0.0
-    low = np.inf
-    high = -np.inf
-    back[window, 0] = 0.0
-    back[window, 1] = 0.0
-    back[window, 2] = np.inf
-    back[window, 3] = -np.inf
-    for at in range(window - 1, -1, -1):
-        v = data[start + at]
-        c = v - centre
-        s += c
-        q += c * c
-        low = v if v < low else low
-        high = v if v > high else high
-        back[at, 0] = s
-        back[at, 1] = q
-        back[at, 2] = low
-        back[at, 3] = high
+SCHEMA = 1
+# How many samples are looked through for gaps at once, which the nearest cache still holds.
+_STRETCH = 2048
 
 
 @njit(cache=True, nogil=True)
-def _segment_fast(
-    data: Array, start: int, window: int, length: int, centre: float, back: Array, out: Array
-) -> bool:
-    """Fill `out` for the windows that end in a segment of finite samples.
-
-    The segment is `data[start : start + length]`; `back` holds the running statistics of the one
-    before it, about the same `centre`. `out` has the rows mean, variance, minimum, maximum, count.
-    Return False when the centre was too far from the data.
-    """
-    s = 0.0
-    q = 0.0
-    low = np.inf
-    high = -np.inf
-    share = 1.0 / window
-    lost = 0
-    out[4, :length] = window
-    for i in range(length):
-        v = data[start + i]
-        c = v - centre
-        s += c
-        q += c * c
-        low = v if v < low else low
-        high = v if v > high else high
-        total = back[i + 1, 0] + s
-        square = back[i + 1, 1] + q
-        mean = total * share
-        spread = square - total * mean
-        lost += 0 if spread >= _CANCELLATION * square else 1
-        out[0, i] = centre + mean
-        out[1, i] = spread * share
-        a = back[i + 1, 2]
-        out[2, i] = a if a < low else low
-        a = back[i + 1, 3]
-        out[3, i] = a if a > high else high
-    return lost == 0
+def scratch_size(window: int) -> int:
+    """Return how many doubles of scratch a window of `window` samples needs."""
+    return WIDTH + kept_size(window) + KNOWN * (window + 2)
 
 
 @njit(cache=True, nogil=True)
-def _segment_exact(
-    data: Array, start: int, window: int, length: int, scratch: Array, out: Array
-) -> None:
-    """Do the same with Welford's recurrence; samples that are not numbers are skipped."""
-    count = 0.0
-    mean = 0.0
-    spread = 0.0
-    low = np.inf
-    high = -np.inf
-    for row in range(5):
-        scratch[row, window] = 0.0
-    scratch[3, window] = np.inf
-    scratch[4, window] = -np.inf
-    for i in range(window):
-        v = data[start - 1 - i]
+def _typical(data: Array, otherwise: float, pad: Array) -> float:
+    """Return the median of some of `data`, which no few spikes can move; `pad` is scratch."""
+    found = 0
+    for k in range(WIDTH - 1):
+        v = data[k * (data.size - 1) // (WIDTH - 2)]
         if np.isfinite(v):
-            count += 1.0
-            d = v - mean
-            mean += d / count
-            spread += d * (v - mean)
-            low = min(low, v)
-            high = max(high, v)
-        at = window - 1 - i
-        scratch[0, at] = count
-        scratch[1, at] = mean
-        scratch[2, at] = spread
-        scratch[3, at] = low
-        scratch[4, at] = high
-    count = 0.0
-    mean = 0.0
-    spread = 0.0
-    low = np.inf
-    high = -np.inf
-    for i in range(length):
-        v = data[start + i]
-        if np.isfinite(v):
-            count += 1.0
-            d = v - mean
-            mean += d / count
-            spread += d * (v - mean)
-            low = min(low, v)
-            high = max(high, v)
-        other = scratch[0, i + 1]
-        n = other + count
-        out[4, i] = n
-        if n == 0.0:
-            out[0, i] = np.nan
-            out[1, i] = np.nan
-            out[2, i] = np.nan
-            out[3, i] = np.nan
-            continue
-        if other == 0.0:
-            out[0, i] = mean
-            out[1, i] = spread / n
-        elif count == 0.0:
-            out[0, i] = scratch[1, i + 1]
-            out[1, i] = scratch[2, i + 1] / n
-        else:
-            d = mean - scratch[1, i + 1]
-            out[0, i] = (other * scratch[1, i + 1] + count * mean) / n
-            out[1, i] = (scratch[2, i + 1] + spread + d * d * (other * count / n)) / n
-        out[2, i] = min(low, scratch[3, i + 1])
-        out[3, i] = max(high, scratch[4, i + 1])
+            i = found
+            while i > 0 and pad[i - 1] > v:
+                pad[i] = pad[i - 1]
+                i -= 1
+            pad[i] = v
+            found += 1
+    return pad[found // 2] if found else otherwise
 
 
 @njit(cache=True, nogil=True)
-def rolling_into(data: Array, window: int, out: Array) -> None:
-    """Fill `out` (5, n) for the `n` samples that follow the first `window` of `data`.
+def rolling_into(data: Array, window: int, scratch: Array, out: Array) -> None:
+    """Fill `out` (4, 5 or 10, n) for the `n` samples that follow the first `window` of `data`.
 
     `data` holds `window` earlier samples (NaN where there were none) and then `n` new ones; the
-    rows of `out` are mean, variance (population), minimum, maximum and count of the numbers among
-    the `window` samples that end with each new one.
+    rows of `out` are mean, variance (population), minimum, maximum, count of the numbers among
+    the `window` samples that end with each new one, then skewness, kurtosis (3 for a normal
+    distribution), RMS, crest factor (about the mean) and peak to peak, named by the constants of
+    `rolling_exact.py`. A window without a number has NaN, one whose spread is rounding has no
+    shape. `scratch` (at least `scratch_size(window)`,) is overwritten. Both arrays are contiguous.
     """
-    scratch = np.empty((5, window + 1))
-    back = np.empty((window + 1, 4))
-    before_finite = True
-    centre = 0.0
-    for i in range(window):
-        v = data[i]
-        before_finite = before_finite and np.isfinite(v)
-        centre += v
-    centre /= window
+    rows = window // WIDTH
+    # Eight doubles that begin where a line of the cache does lie in one line, not in two.
+    skip = -(scratch.ctypes.data // scratch.itemsize) % WIDTH
+    kept, rest = scratch[skip : skip + kept_size(window)], scratch[skip + kept_size(window) :]
+    if rows == 0:
+        for start in range(window, data.size, window):
+            length = min(window, data.size - start)
+            exact(data, start, length, window, rest, out)
+        return
+    span = rows * WIDTH
+    stretch = span * max(4, _STRETCH // span)
+    centre = _typical(data, 0.0, rest)
     start = window
+    held = False
+    refused = 0
+    gaps = True
     while start < data.size:
-        length = min(window, data.size - start)
-        finite = True
-        for i in range(length):
-            finite = finite and np.isfinite(data[start + i])
-        part = out[:, start - window : start - window + length]
-        done = False
-        if finite and before_finite and np.isfinite(centre):
-            _backwards(data, start - window, window, centre, back)
-            done = _segment_fast(data, start, window, length, centre, back, part)
-        if not done:
-            _segment_exact(data, start, window, length, scratch, part)
-        centre = part[0, length - 1]
-        before_finite = finite
-        start += length
+        # Where there were gaps, more are looked for; else the first one shows by itself.
+        stop = data.size
+        if gaps:
+            stop = min(start + stretch, data.size)
+            gaps = not all_finite(data[start - window : stop])
+            held = held and gaps
+        reached = run(gaps, data, start, stop, window, centre, held, kept, out)
+        held = reached == stop
+        start = reached
+        if held:
+            continue
+        length = min(span, stop - start)
+        if not gaps and not all_finite(data[start - window : start + length]):
+            gaps = True
+            continue
+        typical = _typical(data[start - span : start + length], centre, rest)
+        if start == refused or typical == centre:
+            exact(data, start, length, window, rest, out)
+            start += length
+        else:
+            refused = start
+            centre = typical
+
+
+@njit(cache=True, nogil=True)
+def rolling_devices(
+    devices: Places, x: Array, window: int, tails: Array, data: Array, scratch: Array, out: Array
+) -> None:
+    """Take in a block of each of `devices`, fill `out` (blocks, 4, 5 or 10, n) with statistics.
+
+    `devices` (blocks,) are rows of `tails` (devices, window), which is all the state there is, NaN
+    at first; `x` (blocks, n) is a block each. `data` (window + n,) and `scratch` are overwritten.
+    """
+    for b in range(devices.size):
+        tail = tails[devices[b]]
+        data[:window] = tail
+        data[window:] = x[b]
+        rolling_into(data, window, scratch, out[b])
+        tail[:] = data[data.size - window :]
 
 
 @dataclass
@@ -196,20 +128,50 @@ class Rolling:
     tail: Array
 
     @classmethod
-    def empty(cls, window: int) -> Rolling:
+    def empty(cls, window: int) -> Self:
         """Return the statistics of a stream that has not begun.
 
         Raises:
-            ValueError: the window is shorter than 2 samples.
+            ValueError: the window holds no sample.
         """
-        if window < 2:
-            raise ValueError(f"a rolling window must hold at least 2 samples, not {window}")
+        if window < 1:
+            raise ValueError(f"a rolling window must hold at least 1 sample, not {window}")
         return cls(window, np.full(window, np.nan))
 
-    def update(self, block: Array) -> Array:
+    def update(self, block: npt.NDArray[np.floating[Any]]) -> Array:
         """Return (5, n): mean, variance, minimum, maximum, count of the window at each sample."""
+        return self._take(block, COUNT + 1)
+
+    def update_shape(self, block: npt.NDArray[np.floating[Any]]) -> Array:
+        """Return (10, n): also skewness, kurtosis, RMS, crest factor and peak to peak."""
+        return self._take(block, STATISTICS)
+
+    def _take(self, block: npt.NDArray[np.floating[Any]], statistics: int) -> Array:
         data = np.concatenate((self.tail, block))
-        out = np.empty((5, block.size))
-        rolling_into(data, self.window, out)
+        out = np.empty((statistics, block.size))
+        rolling_into(data, self.window, np.empty(scratch_size(self.window)), out)
         self.tail = data[data.size - self.window :].copy()
         return out
+
+    def state(self) -> dict[str, Any]:
+        """Return the state: `schema`, and the last samples."""
+        return {"schema": SCHEMA, "tail": self.tail.copy()}
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> Self:
+        """Return the statistics in `state`.
+
+        Raises:
+            ValueError: the state is of another schema.
+        """
+        if state["schema"] != SCHEMA:
+            raise ValueError(f"rolling state has schema {state['schema']}, not {SCHEMA}")
+        return cls(state["tail"].size, state["tail"].copy())
+
+
+def compile_all() -> None:
+    """Compile every kernel for the one signature it has."""
+    x, scratch = np.zeros((1, 4)), np.empty(scratch_size(4))
+    rolling_into(np.arange(8.0), 4, scratch, np.empty((5, 4)))
+    devices, tails = np.zeros(1, dtype=np.int64), np.zeros((1, 4))
+    rolling_devices(devices, x, 4, tails, np.empty(8), scratch, np.empty((1, 5, 4)))

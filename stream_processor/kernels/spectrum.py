@@ -19,7 +19,7 @@ def fill_gaps(x: Array) -> Array:
             n += 1
             total += v
     mean = total / n if n else 0.0
-    out = np.empty_like(x)
+    out = np.empty(x.size)
     for i in range(x.size):
         v = x[i]
         out[i] = v - mean if np.isfinite(v) else 0.0

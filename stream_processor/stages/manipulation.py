@@ -10,15 +10,16 @@ import numpy.typing as npt
 from stream_processor.frames import EquipmentInfo, Frame
 from stream_processor.kernels import blocks
 from stream_processor.kernels.rolling import Rolling
+from stream_processor.schema import Schema
 from stream_processor.stages.catalogue import BANDS, TRENDS, catalogue, fact
 from stream_processor.stages.continuity import Continuity
 from stream_processor.stages.items import Catalogue, Features, Observation, SignalQuality
-from stream_processor.stages.vibration import vibration_features
+from stream_processor.stages.vibration import NAMES, VibrationFeatures
 
 Array = npt.NDArray[np.float64]
 
-# 2: where each channel's samples ended.
-SCHEMA = 2
+# 2: where each channel's samples ended; before, each goes on wherever its next block begins.
+SCHEMA = Schema("data manipulation", 2, {1: lambda state: {**state, "continuity": {}}})
 # Samples of the rolling statistics of slow channels.
 WINDOW = 60
 # A sample this many usual differences from its neighbours is a spike.
@@ -27,6 +28,7 @@ SPIKE_REACH = 12.0
 # and the noise.
 _LAST, _RUN, _EDGE, _NOISE = 0, 1, slice(2, 5), 5
 _COLUMNS = 6
+_BANDS = [NAMES.index(name) for name in BANDS]
 
 
 class Manipulation:
@@ -52,6 +54,11 @@ class Manipulation:
             known = self._catalogue = catalogue(info)
             places = [known.channels.index(feature.channel) for feature in known.features]
             self._channel_of = np.array(places, dtype=np.int64)
+            self._vibration = VibrationFeatures(info, known.vibration)
+            # Features of waveforms come first in a catalogue.
+            of_blocks = [f for f in known.features if f.channel in known.vibration]
+            self._rows = self._channel_of[: len(of_blocks)]
+            self._columns = np.array([NAMES.index(f.name) for f in of_blocks], dtype=np.int64)
         return known
 
     def update(self, item: Frame) -> Features:
@@ -106,11 +113,15 @@ class Manipulation:
             usual = self._continuity[name].usual if name in samples else 0
             coverage[i] = (quality.present[i] - quality.missing[i]) / usual if usual else 0.0
         shaft_hz = _shaft_hz(item.info, means)
-        values: dict[str, dict[str, float]] = {n: {"mean": mean} for n, mean in means.items()}
-        for name in known.vibration:
-            if name in samples:
-                channel = item.info.channels[name]
-                values[name] = vibration_features(item.info, channel, samples[name], shaft_hz)
+        values = np.empty(len(known.features))
+        trends, trend_coverage = np.full(len(known.trends), np.nan), np.zeros(len(known.trends))
+        judged, begin = self._rows.size, len(known.vibration) * len(BANDS)
+        if known.vibration:
+            found = self._vibration.of(samples, shaft_hz)
+            values[:judged] = found[self._rows, self._columns]
+            trends[:begin] = found[:, _BANDS].ravel()
+            trend_coverage[:begin] = np.repeat(coverage[: len(known.vibration)], len(BANDS))
+        values[judged:] = [means[f.channel] for f in known.features[judged:]]
         for name in known.drivers:
             if np.isfinite(means[name]):
                 self._drivers[name] = means[name]
@@ -118,12 +129,6 @@ class Manipulation:
         if first:
             rate = item.info.channels[known.slow[0]].sample_rate_hz
             time_ms += round(first * 1000.0 / rate)
-        trends, trend_coverage = np.full(len(known.trends), np.nan), np.zeros(len(known.trends))
-        for i, name in enumerate(known.vibration):
-            found = values.get(name, {})
-            trends[i * len(BANDS) : (i + 1) * len(BANDS)] = [found.get(b, np.nan) for b in BANDS]
-            trend_coverage[i * len(BANDS) : (i + 1) * len(BANDS)] = coverage[i]
-        begin = len(known.vibration) * len(BANDS)
         for i, name in enumerate(known.slow):
             if name in rolled and rolled[name].shape[1]:
                 at = min(last, rolled[name].shape[1]) - 1
@@ -135,7 +140,7 @@ class Manipulation:
                 trend_coverage[place : place + len(TRENDS)] = count / WINDOW
         return Observation(
             time_ms,
-            np.array([values.get(f.channel, {}).get(f.name, np.nan) for f in known.features]),
+            values,
             trends,
             np.array([self._drivers.get(name, np.nan) for name in known.drivers]),
             quality,
@@ -175,7 +180,7 @@ class Manipulation:
     def state(self) -> dict[str, Any]:
         """Return what is carried over to the next frame."""
         return {
-            "schema": SCHEMA,
+            "schema": SCHEMA.version,
             "carried": dict(self._carried),
             "tails": {name: rolling.tail for name, rolling in self._rolling.items()},
             "drivers": dict(self._drivers),
@@ -187,19 +192,17 @@ class Manipulation:
         """Return the stage in `state`.
 
         Raises:
-            ValueError: the schema is newer than this code.
+            StateError: the schema is none that this code reads.
         """
-        if state["schema"] > SCHEMA:
-            raise ValueError(f"manipulation state has schema {state['schema']}, not {SCHEMA}")
+        state = SCHEMA.current(state)
         stage = cls()
         stage._carried = {name: row.copy() for name, row in state["carried"].items()}
         stage._rolling = {
             name: Rolling(tail.size, tail.copy()) for name, tail in state["tails"].items()
         }
         stage._drivers = dict(state["drivers"])
-        # A state of before windows went by event time has none.
         stage._continuity = {
-            name: Continuity.restore(known) for name, known in state.get("continuity", {}).items()
+            name: Continuity.restore(known) for name, known in state["continuity"].items()
         }
         return stage
 

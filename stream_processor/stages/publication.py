@@ -9,9 +9,17 @@ import numpy as np
 from stream_processor.frames import Frame
 from stream_processor.kernels.blocks import one_second_aggregates
 from stream_processor.stages.catalogue import BANDS, is_waveform
-from stream_processor.stages.items import FeatureInfo, Features, Outlook
+from stream_processor.stages.items import Catalogue, FeatureInfo, Features, Outlook
+from stream_processor.stages.series_template import SeriesTemplate
 from stream_processor.v1.points_pb2 import Points, Waveform
 
+# What is said of each observation as a whole, by name and unit.
+_JUDGEMENT = (
+    ("combination", "1"),
+    ("score", "1"),
+    ("health", "1"),
+    ("remaining_life_hours", "h"),
+)
 # The most that the field holds: seven weeks.
 MOST_INTERVAL_MS = (1 << 32) - 1
 
@@ -60,14 +68,54 @@ def _points(frame: Frame) -> Points:
     )
 
 
-def points_of(outlook: Outlook) -> Points:
-    """Return the aggregates, features, score, health and remaining life of a frame."""
-    features = outlook.assessment.detections.features
-    points = _points(features.frame)
-    _add_aggregates(points, features.frame)
-    _add_features(points, features, features.catalogue.trends)
-    _add_judgement(points, outlook)
-    return points
+class Publication:
+    """Write what is known of one machine's frames, by the form of its catalogue."""
+
+    def __init__(self) -> None:
+        self._known: Catalogue | None = None
+
+    def _form(self, known: Catalogue) -> SeriesTemplate:
+        if known is not self._known:
+            self._known = known
+            # A reading is in its channel's aggregate already.
+            shown = [j for j, feature in enumerate(known.features) if feature.name != "mean"]
+            self._shown = np.array(shown, dtype=np.int64)
+            series = [(f.series, f.unit) for f in (*known.features, *known.trends)]
+            names = [series[j] for j in shown] + series[len(known.features) :]
+            own = [(f"{channel}/drift", "1") for channel in known.watched_slow]
+            self._template = SeriesTemplate([*names, *own, *_JUDGEMENT], len(names))
+        return self._template
+
+    def points_of(self, outlook: Outlook) -> Points:
+        """Return the aggregates, features, score, health and remaining life of a frame."""
+        features = outlook.assessment.detections.features
+        points = _points(features.frame)
+        _add_aggregates(points, features.frame)
+        if len(features.observations) == 1:
+            self._add_one(points, outlook)
+        else:
+            _add_features(points, features, features.catalogue.trends)
+            _add_judgement(points, outlook)
+        return points
+
+    def _add_one(self, points: Points, outlook: Outlook) -> None:
+        """Add what `_add_features` and `_add_judgement` do, of the only observation of a frame."""
+        detections = outlook.assessment.detections
+        template = self._form(detections.features.catalogue)
+        (observation,), (deviation,) = detections.features.observations, detections.deviations
+        (condition,), (remaining,) = outlook.assessment.conditions, outlook.remaining
+        judgement = (
+            deviation.forest_ratio,
+            condition.severity,
+            condition.health,
+            remaining.median if remaining is not None else np.nan,
+        )
+        shown = self._shown
+        values = np.concatenate(
+            (observation.values[shown], observation.trends, deviation.drift_ratio, judgement)
+        )
+        coverage = np.concatenate((observation.coverage[shown], observation.trend_coverage))
+        points.MergeFromString(template.fill(observation.time_ms, values, coverage))
 
 
 def late_points(features: Features) -> Points:
@@ -89,18 +137,18 @@ def _add_aggregates(points: Points, frame: Frame) -> None:
         step_ms = 1000.0 if rate > 1.0 else 1000.0 / rate
         found = one_second_aggregates(samples, rate)
         start = frame.start_time_ms + frame.offsets_ms.get(name, 0)
-        times = start + np.rint(np.arange(found.shape[1]) * step_ms).astype(np.int64)
-        known = found[3] > 0
-        count = found[3, known]
+        # Few enough for Python's numbers to be faster than arrays.
+        whole = max(1.0, np.floor(rate + 1e-9))
+        seconds = [(i, *row) for i, row in enumerate(found.T.tolist()) if row[3] > 0.0]
         points.aggregates.add(
             channel=name,
             unit=declared.unit,
-            time_ms=times[known].tolist(),
-            mean=found[0, known].tolist(),
-            minimum=found[1, known].tolist(),
-            maximum=found[2, known].tolist(),
-            count=count.astype(np.int64).tolist(),
-            coverage=np.minimum(count / max(1.0, np.floor(rate + 1e-9)), 1.0).tolist(),
+            time_ms=[start + round(i * step_ms) for i, *_ in seconds],
+            mean=[row[1] for row in seconds],
+            minimum=[row[2] for row in seconds],
+            maximum=[row[3] for row in seconds],
+            count=[int(row[4]) for row in seconds],
+            coverage=[min(row[4] / whole, 1.0) for row in seconds],
             interval_ms=min(round(step_ms), MOST_INTERVAL_MS),
         )
 
@@ -136,12 +184,15 @@ def _add_judgement(points: Points, outlook: Outlook) -> None:
         add_series(
             points, f"{channel}/drift", "1", times, [float(d.drift_ratio[i]) for d in deviations]
         )
-    add_series(points, "combination", "1", times, [d.forest_ratio for d in deviations])
     conditions = outlook.assessment.conditions
-    add_series(points, "score", "1", times, [c.severity for c in conditions])
-    add_series(points, "health", "1", times, [c.health for c in conditions])
-    hours = [r.median if r is not None else float("nan") for r in outlook.remaining]
-    add_series(points, "remaining_life_hours", "h", times, hours)
+    judgement = (
+        [d.forest_ratio for d in deviations],
+        [c.severity for c in conditions],
+        [c.health for c in conditions],
+        [r.median if r is not None else float("nan") for r in outlook.remaining],
+    )
+    for (name, unit), values in zip(_JUDGEMENT, judgement, strict=True):
+        add_series(points, name, unit, times, values)
 
 
 def add_series(

@@ -7,7 +7,8 @@ from hypothesis.extra import numpy as hnp
 
 from stream_processor.kernels import blocks
 
-SAMPLE = st.one_of(st.floats(-1e4, 1e4).map(lambda v: round(v, 4)), st.just(np.nan))
+NOT_NUMBERS = st.sampled_from([np.nan, np.inf, -np.inf])
+SAMPLE = st.one_of(st.floats(-1e4, 1e4).map(lambda v: round(v, 4)), NOT_NUMBERS)
 
 
 @settings(max_examples=150, deadline=None)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,10 @@ from stream_processor.kernels.event_windows import LATE, PUSHED_OUT, EventWindow
 SAMPLES = st.lists(
     st.tuples(
         st.integers(0, 30),
-        st.one_of(st.floats(-1e3, 1e3).map(lambda v: round(v, 5)), st.sampled_from([np.nan, 1e9])),
+        st.one_of(
+            st.floats(-1e3, 1e3).map(lambda v: round(v, 5)),
+            st.sampled_from([np.nan, np.inf, -np.inf, 1e9]),
+        ),
     ),
     max_size=80,
 )
@@ -36,7 +41,7 @@ def test_a_window_holds_what_is_younger_than_its_span_however_blocks_are_cut(sam
     inside = np.isfinite(x) & (at > (at[-1] if at.size else 0) - span)
     times, good = at[inside], x[inside]
     assert found[f.COUNT] == good.size
-    assert found[f.SKIPPED] == np.isnan(x[cut:]).sum()
+    assert found[f.SKIPPED] == (~np.isfinite(x[cut:])).sum()
     if good.size:
         size = np.abs(good).max()
         assert (found[f.MINIMUM], found[f.MAXIMUM]) == (good.min(), good.max())
@@ -63,10 +68,10 @@ def test_late_samples_and_a_full_row_are_counted():
     assert (windows.bounds[0, LATE], windows.bounds[0, PUSHED_OUT]) == (1, 1)
 
 
-def test_a_snapshot_restores_the_windows_and_one_of_another_schema_is_refused():
+def test_a_state_restores_the_windows_and_one_of_another_schema_is_refused():
     windows = EventWindows.empty(2, 100, 8)
     fed(windows, np.arange(5), np.arange(5.0))
-    state = windows.snapshot()
+    state = windows.state()
     again = EventWindows.restore(state)
     more = np.arange(5, 9), np.ones(4)
     np.testing.assert_array_equal(fed(windows, *more), fed(again, *more))
@@ -94,3 +99,27 @@ def test_ten_thousand_devices_are_updated_without_allocation():
         _nrt_python.memsys_disable_stats()
     assert counts[2] - counts[1] == counts[1] - counts[0]
     assert (out[1:, f.COUNT] == 32).all()
+
+
+def test_an_update_of_ten_thousand_devices_leaves_python_and_numpy_nothing_to_allocate():
+    devices = np.arange(10_000)
+    windows = EventWindows.empty(devices.size, 100, 64)
+    x = np.random.default_rng(1).normal(size=(devices.size, 16))
+    at = np.tile(np.arange(16), (devices.size, 1))
+    out = np.empty((devices.size, f.FEATURES))
+    windows.update(devices, at, x, out)
+    tracemalloc.start()
+    try:
+        windows.update(devices, at, x, out)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Not even a byte a device.
+    assert peak < devices.size
+    assert (out[:, f.COUNT] == 16 + 1).all()
+
+
+def test_a_window_of_one_sample_holds_the_newest():
+    windows = EventWindows.empty(1, 1, 1)
+    found = fed(windows, np.arange(3), np.array([5.0, 1e9, 7.0]))
+    assert (found[f.COUNT], found[f.MEAN], found[f.VARIANCE]) == (1, 7.0, 0.0)

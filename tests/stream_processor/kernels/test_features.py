@@ -90,3 +90,50 @@ def test_the_powers_of_bands_that_share_no_bin_sum_to_the_whole():
     out = np.empty(2)
     spectrum.band_powers(power, 1.0, np.array([[1.0, 40.0], [41.0, 99.0]]), out)
     assert out.sum() == pytest.approx(power[1:].sum())
+
+
+@settings(max_examples=80, deadline=None)
+@given(BLOCK, st.lists(st.integers(-200, 200), min_size=1, max_size=4), st.integers(0, 1000))
+def test_cross_correlation_agrees_with_its_definition(x, lags, seed):
+    y = np.random.default_rng(seed).normal(size=x.size)
+    y[::7] = np.nan
+    out = np.empty(len(lags))
+    f.cross_correlation(x, y, np.array(lags), out)
+    a, b = (np.where(np.isfinite(v), v, 0.0) for v in (x, y))
+    for v, whole in ((a, x), (b, y)):
+        good = np.isfinite(whole)
+        if good.sum() < 2 or whole[good].std() < 1e-3:
+            return
+        v[good] -= whole[good].mean()
+    for lag, value in zip(lags, out, strict=True):
+        first, last = max(0, -lag), max(0, min(x.size, x.size - lag))
+        total = (a[first:last] * b[first + lag : last + lag]).sum() if first < last else 0.0
+        expected = total / np.sqrt((a**2).sum() * (b**2).sum())
+        assert value == pytest.approx(expected, rel=1e-7, abs=1e-9)
+
+
+def test_a_delay_between_two_channels_is_where_their_correlation_is_greatest():
+    x = np.random.default_rng(7).normal(size=500)
+    lags, out = np.arange(-20, 21), np.empty(41)
+    f.cross_correlation(x, np.roll(x, 6), lags, out)
+    assert lags[out.argmax()] == 6
+
+
+def test_a_spike_inside_a_block_is_weighed_as_two_passes_do():
+    random = np.random.default_rng(8)
+    x, y = 20.0 + random.normal(size=(2, 1000))
+    x[400] = 1e9
+    found, out = tumbled(x), np.empty(1)
+    np.testing.assert_allclose(found[f.VARIANCE], x.var(), rtol=1e-9)
+    np.testing.assert_allclose(found[f.KURTOSIS], stats.kurtosis(x, fisher=False), rtol=1e-9)
+    assert f.correlation(x, y) == pytest.approx(np.corrcoef(x, y)[0, 1], rel=1e-7)
+    f.autocorrelation(x, np.array([1]), out)
+    d = x - x.mean()
+    assert out[0] == pytest.approx((d[1:] * d[:-1]).sum() / (d**2).sum(), rel=1e-7)
+
+
+def test_float32_is_summed_in_float64():
+    x = (1e4 + np.random.default_rng(9).normal(size=2000)).astype(np.float32)
+    wide = x.astype(np.float64)
+    np.testing.assert_allclose(tumbled(x), tumbled(wide), rtol=1e-12)
+    assert f.correlation(x, x[::-1].copy()) == f.correlation(wide, wide[::-1].copy())
