@@ -14,6 +14,8 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 
 # One store a partition: its flow is one worker.
 STORES = 1
+# The file that says a store is whole.
+MADE = "made"
 RETRY_S = 0.1
 
 log = structlog.get_logger(__name__)
@@ -33,16 +35,36 @@ def recovery(directory: Path, stopping: threading.Event) -> Iterator[RecoveryCon
         StillHeldError: `stopping` was set before.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("w") as lock:
-        _acquire(lock, directory, stopping)
-        made = directory / "made"
-        if not made.exists():
+    with held(directory, stopping):
+        if not (directory / MADE).exists():
             # A start that was cut short left parts that were never used.
             for part in directory.glob("*.sqlite3*"):
                 part.unlink()
-            init_db_dir(directory, STORES)  # type: ignore[no-untyped-call]
-            made.touch()
+            initialize(directory)
         yield RecoveryConfig(directory)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def held(directory: Path, stopping: threading.Event) -> Iterator[None]:
+    """Hold a directory; one that another process holds is waited for.
+
+    Raises:
+        StillHeldError: `stopping` was set before.
+    """
+    with (directory / "lock").open("w") as lock:
+        _acquire(lock, directory, stopping)
+        yield
+
+
+def initialize(directory: Path) -> None:
+    """Make an empty store."""
+    init_db_dir(directory, STORES)  # type: ignore[no-untyped-call]
+    (directory / MADE).touch()
+
+
+def part_of(directory: Path) -> Path:
+    """Return the file of a store."""
+    return directory / "part-0.sqlite3"
 
 
 def _acquire(lock: IO[str], directory: Path, stopping: threading.Event) -> None:
@@ -53,7 +75,7 @@ def _acquire(lock: IO[str], directory: Path, stopping: threading.Event) -> None:
             return
         except BlockingIOError:
             if not waits:
-                log.warning("another process has this partition; waiting", directory=str(directory))
+                log.warning("another process has this state; waiting", directory=str(directory))
                 waits = True
             if stopping.wait(RETRY_S):
                 raise StillHeldError(f"{directory} is in use") from None

@@ -5,7 +5,7 @@ Such a node cannot be asked for what is missing, only for its births, with which
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 from stream_processor.sparkplug import parse
 
@@ -65,10 +65,9 @@ class Reordering:
         return self._expected, sorted(self._missing), self.due
 
     @classmethod
-    def restore(cls, state: Any) -> Self:
-        """Return what `state` wrote; nothing is known when it is None."""
+    def restore(cls, state: tuple[int | None, list[int], float | None]) -> Self:
+        """Return what `state` wrote."""
         self = cls()
-        if state is not None:
-            self._expected, missing, self.due = state
-            self._missing = set(missing)
+        self._expected, missing, self.due = state
+        self._missing = set(missing)
         return self

@@ -11,8 +11,10 @@ Item = TypeVar("Item")
 # A gap closes by itself within this time, or the edge node is asked (docs/contracts.md).
 GAP_PATIENCE_S = 2.0
 # Asked at 2, 6, 14 and 30 s, then every 32 s; given up at 318 s. An edge node that hears it sends
-# what is missing, or says that it is lost: silence says that it does not hear, and may yet.
+# what is missing, or says that it is lost: silence says that it does not hear, and may yet. Not so
+# where something could not be read: that may be what is missing, and is given up at 62 s.
 MAX_REQUESTS = 12
+MAX_REQUESTS_IN_DOUBT = 4
 LONGEST_PAUSE_S = 32.0
 MAX_HELD = 512
 MAX_HELD_BYTES = 8 << 20
@@ -62,6 +64,8 @@ class Sequence(Generic[Item]):
     lost: list[tuple[int, int]] = field(default_factory=list)
     # The edge node said that batches up to here are still to come.
     told: int = 0
+    # Something of its node could not be read since it was last in order.
+    in_doubt: bool = False
 
     def __post_init__(self) -> None:
         self.highest = max(self.highest, self.watermark)
@@ -143,7 +147,7 @@ class Sequence(Generic[Item]):
             while self.lost and self.lost[0][1] <= self.watermark:
                 del self.lost[0]
         if not self.has_gap:
-            self.due, self.requests = None, 0
+            self.due, self.requests, self.in_doubt = None, 0, False
         return lost, found
 
     def postpone(self, now: float) -> None:
@@ -172,7 +176,7 @@ class Sequence(Generic[Item]):
         if not ranges:
             self.due = None
             return GapReport([], 0)
-        if self.requests < MAX_REQUESTS:
+        if self.requests < (MAX_REQUESTS_IN_DOUBT if self.in_doubt else MAX_REQUESTS):
             self.requests += 1
             self.due = now + min(GAP_PATIENCE_S * 2**self.requests, LONGEST_PAUSE_S)
             return GapReport(ranges, 0)

@@ -21,6 +21,11 @@ class Unborn:
         self._waiting: list[Waiting] = []
         self._barren_until: dict[str, float] = {}
 
+    @property
+    def count(self) -> int:
+        """How many batches wait."""
+        return len(self._waiting)
+
     def add(self, arrived: Arrived, now: float, sequenced: bool) -> tuple[bool, list[Waiting]]:
         """Let a batch wait; `sequenced` when its turn has come.
 

@@ -11,10 +11,14 @@ SILENT_MS = 600_000.0
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """Of how many devices the watermark is known, and how far the last of them lies behind."""
+    """Of how many devices the watermark is known, and how far the last of them lies behind.
+
+    `last` is that one, `{site}/{equipment}`; empty when none is known.
+    """
 
     devices: int
     seconds: float
+    last: str = ""
 
 
 class Watermarks:
@@ -40,7 +44,7 @@ class Watermarks:
             known = self._known.get(partition, {})
             for device in [d for d, (_, told) in known.items() if now_ms - told > SILENT_MS]:
                 del known[device]
-            watermarks = [watermark_ms for watermark_ms, _ in known.values()]
-        if not watermarks:
-            return Delay(0, 0.0)
-        return Delay(len(watermarks), max(now_ms - min(watermarks), 0.0) / 1000)
+            if not known:
+                return Delay(0, 0.0)
+            last, (watermark_ms, _) = min(known.items(), key=lambda item: item[1][0])
+            return Delay(len(known), max(now_ms - watermark_ms, 0.0) / 1000, last)

@@ -5,5 +5,6 @@ from __future__ import annotations
 from stream_processor.models.baseline import Baseline
 from stream_processor.models.drift import DriftMonitor
 from stream_processor.models.forest import HalfSpaceForest
+from stream_processor.models.signal import SignalMonitor
 
-__all__ = ["Baseline", "DriftMonitor", "HalfSpaceForest"]
+__all__ = ["Baseline", "DriftMonitor", "HalfSpaceForest", "SignalMonitor"]

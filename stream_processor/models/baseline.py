@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_processor.kernels import baseline as kernel
+from stream_processor.schema import Schema
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
-SCHEMA = 1
+SCHEMA = Schema("a baseline")
 
 # A unit of a regression's driver is this share of the driver's first value.
 DRIVER_UNIT = 0.1
@@ -80,38 +81,28 @@ class Baseline:
         out: Array = self._statistics[kernel.LEVEL]
         return out
 
-    def _regressors(self, drivers: Array) -> Array:
-        fresh = np.isnan(self._origin)
-        if fresh.any():
-            self._origin = np.where(fresh, drivers, self._origin)
-        unit = self._unit()
-        x = np.ones(drivers.size + 1)
-        x[1:] = np.nan_to_num((drivers - self._origin) / unit)
-        return x
+    def update(
+        self, drivers: Array, targets: Array, tolerance: Array, trust: float = 1.0
+    ) -> Scored:
+        """Take an observation and return its scores; `learn` takes the same one as usual.
 
-    def _unit(self) -> Array:
-        scale = DRIVER_UNIT * np.abs(self._origin)
-        return np.where(scale > 1e-9, scale, 1.0)
-
-    def score(self, drivers: Array, targets: Array, tolerance: Array, trust: float = 1.0) -> Scored:
-        """Return the scores of an observation; `learn` takes the same one.
-
-        `drivers` (d,), `targets` (m,) with NaN for missing, `tolerance` (m,): the least standard
+        `drivers` (d,) and `targets` (m,) with NaN for missing, `tolerance` (m,): the least standard
         deviation of each target; `trust` 0 to 1: how well the interval of observations is known.
+        A target that is missing has no score and is not learnt; a driver that is missing is taken
+        to be where it was first, which an observation should be kept from where it matters.
         """
-        x = self._regressors(drivers)
+        x = np.empty(drivers.size + 1)
+        unit = np.empty(drivers.size)
+        kernel.regressors(drivers, DRIVER_UNIT, self._origin, unit, x)
         found = np.empty((2, targets.size))
-        kernel.residuals(x, targets, self._own, self._inverse, self._weights, found)
-        if drivers.size:
-            is_driver = self._own > 0
-            found[0, is_driver] *= self._unit()[self._own[is_driver] - 1]
+        kernel.residuals(x, targets, self._own, unit, self._inverse, self._weights, found)
         scored = np.empty((3, targets.size))
         kernel.score(found, tolerance, trust, self._statistics, scored)
         self._found, self._scored, self._x = found, scored, x
         return Scored(found[0], scored[0], scored[1], scored[2])
 
     def learn(self, targets: Array, ratio: Array, memory: float) -> None:
-        """Learn the observation that was scored last; `ratio` (m,) is its score over the limit."""
+        """Learn the observation that was taken last; `ratio` (m,) is its score over the limit."""
         kernel.learn(
             self._x,
             targets,
@@ -128,7 +119,7 @@ class Baseline:
     def state(self) -> dict[str, Any]:
         """Return the arrays."""
         return {
-            "schema": SCHEMA,
+            "schema": SCHEMA.version,
             "own": self._own,
             "origin": self._origin,
             "inverse": self._inverse,
@@ -141,10 +132,9 @@ class Baseline:
         """Return the baseline in `state`.
 
         Raises:
-            ValueError: the schema is newer than this code.
+            StateError: the schema is none that this code reads.
         """
-        if state["schema"] > SCHEMA:
-            raise ValueError(f"baseline state has schema {state['schema']}, not {SCHEMA}")
+        state = SCHEMA.current(state)
         own = state["own"]
         model = cls(state["origin"].size, np.where(own > 0, own - 1, -1))
         model._origin = state["origin"].copy()

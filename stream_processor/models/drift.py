@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from river import drift
+
+from stream_processor.schema import Schema
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -17,15 +21,37 @@ THRESHOLD = 60.0
 MIN_INSTANCES = 60
 # Old excess fades with this factor an observation, so that single spikes never add up.
 FADING = 1.0 - 1.0 / 500.0
+COLUMNS = 7
 
-SCHEMA = 1
+SCHEMA = Schema("a drift monitor")
+
+
+def _page_hinkley() -> Any:
+    """Return `river.drift.PageHinkley`, of its file alone.
+
+    The package it is in also imports data sets with SQLAlchemy, and SciPy's statistics: two seconds
+    of processor time at every start of a processor, half of what it may take to recover.
+    """
+    package = find_spec("river")
+    assert package is not None
+    assert package.submodule_search_locations
+    path = Path(package.submodule_search_locations[0]) / "drift" / "page_hinkley.py"
+    spec = spec_from_file_location(f"{__name__}.page_hinkley", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.PageHinkley
+
+
+PageHinkley = _page_hinkley()
 
 
 class DriftMonitor:
     """Page-Hinkley tests (Page 1954), one a series.
 
     River pickles its object whole, and a pickle does not outlive River's next version: the state
-    here is the six numbers of each test, from which the object is rebuilt.
+    here is the seven numbers of each test, from which the object is rebuilt.
     """
 
     def __init__(self, series: int) -> None:
@@ -33,7 +59,7 @@ class DriftMonitor:
 
     @staticmethod
     def _test() -> Any:
-        return drift.PageHinkley(
+        return PageHinkley(
             min_instances=MIN_INSTANCES, delta=DELTA, threshold=THRESHOLD, alpha=FADING
         )
 
@@ -52,7 +78,7 @@ class DriftMonitor:
         """
         out = np.zeros(len(self._tests))
         for i, (test, value) in enumerate(zip(self._tests, values.tolist(), strict=True)):
-            if value == value:
+            if math.isfinite(value):
                 test.update(value)
             rise = test._sum_increase - test._min_increase
             fall = test._max_decrease - test._sum_decrease
@@ -61,31 +87,28 @@ class DriftMonitor:
         return out
 
     def state(self) -> dict[str, Any]:
-        """Return the six numbers of each test."""
-        rows = [
-            (
-                t._x_mean.n,
-                t._x_mean.get(),
-                t._sum_increase,
-                t._sum_decrease,
-                t._min_increase,
-                t._max_decrease,
-                float(t.drift_detected),
+        """Return the numbers of the tests (series, 7)."""
+        tests = np.empty((len(self._tests), COLUMNS))
+        for row, test in zip(tests, self._tests, strict=True):
+            row[:] = (
+                test._x_mean.n,
+                test._x_mean.get(),
+                test._sum_increase,
+                test._sum_decrease,
+                test._min_increase,
+                test._max_decrease,
+                test.drift_detected,
             )
-            for t in self._tests
-        ]
-        return {"schema": SCHEMA, "tests": np.array(rows, dtype=np.float64).reshape(-1, 7)}
+        return {"schema": SCHEMA.version, "tests": tests}
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> Self:
         """Return the tests in `state`.
 
         Raises:
-            ValueError: the schema is newer than this code.
+            StateError: the schema is none that this code reads.
         """
-        if state["schema"] > SCHEMA:
-            raise ValueError(f"drift monitor state has schema {state['schema']}, not {SCHEMA}")
-        rows = state["tests"]
+        rows = SCHEMA.current(state)["tests"]
         monitor = cls(len(rows))
         for test, row in zip(monitor._tests, rows.tolist(), strict=True):
             n, mean, test._sum_increase, test._sum_decrease = row[0], row[1], row[2], row[3]

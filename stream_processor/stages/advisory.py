@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from stream_processor.frames import Frame
+from stream_processor.schema import Schema
 from stream_processor.stages.diagnosis import (
     Diagnosis,
     diagnose,
@@ -26,7 +27,7 @@ from stream_processor.stages.items import (
     RemainingHours,
     SensorFault,
 )
-from stream_processor.stages.publication import points_of, waveform, waveform_id
+from stream_processor.stages.publication import Publication, waveform, waveform_id
 from stream_processor.stages.rule_advisory import add_rules
 from stream_processor.stages.wording import cleared_summary, machine_summary, sensor_summary
 from stream_processor.v1.alert_pb2 import (
@@ -38,7 +39,7 @@ from stream_processor.v1.alert_pb2 import (
     Severity,
 )
 
-SCHEMA = 1
+SCHEMA = Schema("advisory generation")
 MODEL_VERSION = "headrace-detection/2"
 MACHINE_RULE = "machine-deviation"
 SENSOR_RULE = "sensor-quality"
@@ -81,10 +82,11 @@ class AdvisoryGeneration:
         self._machine = Episode()
         self._sensor = Episode()
         self._signs: dict[str, float] = {}
+        self._publication = Publication()
 
     def update(self, item: Outlook) -> Findings:
         """Return the advisories that a frame gives rise to, and its points."""
-        findings = Findings(points=points_of(item))
+        findings = Findings(points=self._publication.points_of(item))
         assessment = item.assessment
         known = assessment.detections.features.catalogue
         for deviation, condition, remaining in zip(
@@ -246,7 +248,7 @@ class AdvisoryGeneration:
     def state(self) -> dict[str, Any]:
         """Return the episodes and the gathered evidence."""
         return {
-            "schema": SCHEMA,
+            "schema": SCHEMA.version,
             "machine": self._machine.state(),
             "sensor": self._sensor.state(),
             "signs": dict(self._signs),
@@ -257,10 +259,9 @@ class AdvisoryGeneration:
         """Return the stage in `state`.
 
         Raises:
-            ValueError: the schema is newer than this code.
+            StateError: the schema is none that this code reads.
         """
-        if state["schema"] > SCHEMA:
-            raise ValueError(f"advisory state has schema {state['schema']}, not {SCHEMA}")
+        state = SCHEMA.current(state)
         stage = cls()
         stage._machine = Episode.restore(state["machine"])
         stage._sensor = Episode.restore(state["sensor"])

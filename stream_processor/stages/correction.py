@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Self
 
 from stream_processor.frames import Frame
+from stream_processor.schema import Schema
 from stream_processor.stages.items import Findings
 from stream_processor.stages.manipulation import Manipulation
 from stream_processor.stages.publication import late_points
 
-SCHEMA = 1
+SCHEMA = Schema("late correction")
 
 
 class Correction:
@@ -25,15 +26,14 @@ class Correction:
 
     def state(self) -> dict[str, Any]:
         """Return the schema alone."""
-        return {"schema": SCHEMA}
+        return {"schema": SCHEMA.version}
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> Self:
         """Return the stage.
 
         Raises:
-            ValueError: the schema is newer than this code.
+            StateError: the schema is none that this code reads.
         """
-        if state["schema"] > SCHEMA:
-            raise ValueError(f"correction state has schema {state['schema']}, not {SCHEMA}")
+        state = SCHEMA.current(state)
         return cls()

@@ -6,9 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from stream_processor.schema import Schema
 from stream_processor.stages.items import Assessment, Catalogue, Condition, Detections, Deviation
 
-SCHEMA = 1
+SCHEMA = Schema("health assessment")
 # Severity under which a machine is as new, and how fast health falls above it: at the alarm limit
 # (severity 1) health is 0.88, at five times the limit 0.32.
 NO_CONCERN = 0.5
@@ -65,17 +66,16 @@ class HealthAssessment:
 
     def state(self) -> dict[str, Any]:
         """Return the smoothed severity."""
-        return {"schema": SCHEMA, "severity": self._severity}
+        return {"schema": SCHEMA.version, "severity": self._severity}
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> Self:
         """Return the stage in `state`.
 
         Raises:
-            ValueError: the schema is newer than this code.
+            StateError: the schema is none that this code reads.
         """
-        if state["schema"] > SCHEMA:
-            raise ValueError(f"health state has schema {state['schema']}, not {SCHEMA}")
+        state = SCHEMA.current(state)
         stage = cls()
         stage._severity = state["severity"]
         return stage

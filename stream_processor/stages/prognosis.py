@@ -7,9 +7,10 @@ from typing import Any, Self
 import numpy as np
 
 from stream_processor.models.trend import theil_sen
+from stream_processor.schema import Schema
 from stream_processor.stages.items import Assessment, Outlook, RemainingHours
 
-SCHEMA = 1
+SCHEMA = Schema("prognostics assessment")
 # Health at which a machine counts as failed, and under which its decline is followed.
 FAILED = 0.2
 DECLINING = 0.97
@@ -77,7 +78,7 @@ class Prognosis:
     def state(self) -> dict[str, Any]:
         """Return the points of the decline."""
         return {
-            "schema": SCHEMA,
+            "schema": SCHEMA.version,
             "times": np.array(self._times),
             "healths": np.array(self._healths),
             "stride": self._stride,
@@ -89,10 +90,9 @@ class Prognosis:
         """Return the stage in `state`.
 
         Raises:
-            ValueError: the schema is newer than this code.
+            StateError: the schema is none that this code reads.
         """
-        if state["schema"] > SCHEMA:
-            raise ValueError(f"prognosis state has schema {state['schema']}, not {SCHEMA}")
+        state = SCHEMA.current(state)
         stage = cls()
         stage._times = state["times"].tolist()
         stage._healths = state["healths"].tolist()

@@ -19,10 +19,11 @@ from stream_processor.rules.problems import RuleFileError
 from stream_processor.rules.rule_file import Rule, RuleFile, unpack
 from stream_processor.rules.vocabulary import FAILURE_MODES, SEVERITIES
 from stream_processor.rules.windows import Window
+from stream_processor.schema import Schema
 from stream_processor.stages.identity import advisory_id
 from stream_processor.stages.items import Catalogue, Outlook, Reading, Verdict
 
-SCHEMA = 1
+SCHEMA = Schema("rule evaluation")
 
 
 @dataclass
@@ -231,7 +232,7 @@ class RuleEvaluation:
     def state(self) -> dict[str, Any]:
         """Return the rules in force, as text, and what is remembered of each."""
         return {
-            "schema": SCHEMA,
+            "schema": SCHEMA.version,
             "file": None if self._file is None else self._file.packed,
             "modes": dict(self._mode_since),
             "rules": {
@@ -251,10 +252,9 @@ class RuleEvaluation:
         """Return the stage in `state`.
 
         Raises:
-            ValueError: the schema is newer than this code.
+            StateError: the schema is none that this code reads.
         """
-        if state["schema"] > SCHEMA:
-            raise ValueError(f"rule evaluation state has schema {state['schema']}, not {SCHEMA}")
+        state = SCHEMA.current(state)
         stage = cls()
         try:
             stage._file = None if state["file"] is None else unpack(state["file"])

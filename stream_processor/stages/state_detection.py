@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
 
 from stream_processor.models import Baseline, DriftMonitor, HalfSpaceForest
 from stream_processor.models.signal import Quality, SignalMonitor
+from stream_processor.schema import Schema, State
 from stream_processor.stages.items import (
     Catalogue,
     Detections,
@@ -27,8 +28,6 @@ Indices = npt.NDArray[np.int64]
 Placed = tuple[tuple[str, float], ...]
 Layout = tuple[Placed, Placed, tuple[str, ...]]
 
-# 2: what the models were laid out for, with sampling rates.
-SCHEMA = 2
 # No deviation is reported before this many healthy frames.
 WARM_UP_FRAMES = 40
 # The chance that a normally distributed score of a healthy machine passes the limit, shared among
@@ -46,6 +45,15 @@ PACE_FRAMES = 1000.0
 PACE_CHANGE = 4.0
 EDGE_GAIN = 0.25
 EDGE_MOST = 10.0
+
+
+def _with_layout(state: State) -> State:
+    """The names alone said what the models were laid out for; the first knew no pace."""
+    return {"paced": PACE_FRAMES, **state, "layout": None}
+
+
+# 2: what the models were laid out for, with sampling rates.
+SCHEMA = Schema("state detection", 2, {1: _with_layout})
 
 
 class StateDetection:
@@ -79,9 +87,9 @@ class StateDetection:
         self._rises = np.array([f.rises_only for f in features])
         self._tolerance = np.array([f.tolerance for f in features])
         self._relative = np.array([f.relative_tolerance for f in features])
-        self._z_limit = float(-ndtri(FALSE_ALARM_CHANCE / (2 * max(len(features), 1))))
+        self._z_limit = -NormalDist().inv_cdf(FALSE_ALARM_CHANCE / (2 * max(len(features), 1)))
         channels = known.channels
-        self._channel_of = np.array([channels.index(f.channel) for f in features], dtype=np.int64)
+        self._channels = [channels.index(f.channel) for f in features]
         units = {f.unit for f in features if f.relative_tolerance > 0.0 and f.unit != "1"}
         self._groups = [
             np.array([j for j, f in enumerate(features) if f.unit == u and f.relative_tolerance])
@@ -148,7 +156,7 @@ class StateDetection:
         tolerance = np.maximum(self._tolerance, self._relative * self._scale_of(baseline.level))
         memory = self._memory(item.time_ms)
         trust = min(self._paced / PACE_FRAMES, 1.0)
-        scored = baseline.score(item.drivers, targets, tolerance, trust)
+        scored = baseline.update(item.drivers, targets, tolerance, trust)
         warm = baseline.seen >= WARM_UP_FRAMES
         ratio = np.where(warm, scored.smoothed / self._z_limit, 0.0)
         ratio = np.where(self._rises, np.maximum(ratio, 0.0), ratio)
@@ -222,9 +230,9 @@ class StateDetection:
         """Return how unusual the combination of the channels' scores is, and the point itself."""
         if not warm:
             return 0.0, None
-        pooled = np.zeros(len(self._catalogue.channels) if self._catalogue else 0)
-        extreme = np.nan_to_num(score)
-        for channel, z in zip(self._channel_of.tolist(), extreme.tolist(), strict=True):
+        pooled = [0.0] * (len(self._catalogue.channels) if self._catalogue else 0)
+        for channel, z in zip(self._channels, score.tolist(), strict=True):
+            # No comparison holds of what is no number.
             if abs(z) > abs(pooled[channel]):
                 pooled[channel] = z
         point = 1.0 / (1.0 + np.exp(-np.clip(pooled, -8.0, 8.0) / 3.0))
@@ -242,7 +250,7 @@ class StateDetection:
     def state(self) -> dict[str, Any]:
         """Return the models' arrays and what they were laid out for."""
         return {
-            "schema": SCHEMA,
+            "schema": SCHEMA.version,
             "names": self._names,
             "layout": self._layout,
             "baseline": None if self._baseline is None else self._baseline.state(),
@@ -261,14 +269,12 @@ class StateDetection:
         """Return the stage in `state`.
 
         Raises:
-            ValueError: the schema is newer than this code.
+            StateError: the schema is none that this code reads.
         """
-        if state["schema"] > SCHEMA:
-            raise ValueError(f"state detection state has schema {state['schema']}, not {SCHEMA}")
+        state = SCHEMA.current(state)
         stage = cls()
         stage._names = tuple(state["names"])
-        # A state of before sampling rates were known has none.
-        stage._layout = state.get("layout")
+        stage._layout = state["layout"]
         if state["baseline"] is not None:
             stage._baseline = Baseline.restore(state["baseline"])
         stage._signal = SignalMonitor.restore(state["signal"])

@@ -4,6 +4,8 @@ import pickle
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from river import anomaly, drift
 
 from stream_processor.models import Baseline, DriftMonitor, HalfSpaceForest
@@ -15,7 +17,7 @@ TOLERANCE = np.array([0.01])
 
 
 def feed(model: Baseline, drivers: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    scored = model.score(drivers, targets, np.full(targets.size, 0.01))
+    scored = model.update(drivers, targets, np.full(targets.size, 0.01))
     model.learn(targets, scored.smoothed / 4.0, 4000.0)
     return scored.score
 
@@ -27,9 +29,9 @@ def test_the_baseline_learns_how_a_feature_follows_its_drivers():
         d = np.array([50.0, 20.0]) * (1 + 0.05 * random.normal(size=2))
         feed(model, d, np.array([0.1 * d[0] - 0.05 * d[1]]) + 0.01 * random.normal(size=1))
     d = np.array([52.0, 19.0])
-    good = model.score(d, np.array([0.1 * 52.0 - 0.05 * 19.0]), TOLERANCE)
+    good = model.update(d, np.array([0.1 * 52.0 - 0.05 * 19.0]), TOLERANCE)
     assert abs(good.residual[0]) < 0.01
-    bad = model.score(d, np.array([0.1 * 52.0 - 0.05 * 19.0 + 0.5]), TOLERANCE)
+    bad = model.update(d, np.array([0.1 * 52.0 - 0.05 * 19.0 + 0.5]), TOLERANCE)
     assert bad.score[0] > 10
 
 
@@ -39,9 +41,9 @@ def test_a_driver_is_compared_with_the_other_drivers():
     for _ in range(400):
         flow = 60.0 * (1 + 0.05 * random.normal())
         feed(model, np.array([flow, 0.3 * flow + 0.02 * random.normal()]), np.array([flow]))
-    usual = model.score(np.array([63.0, 18.9]), np.array([63.0]), np.array([0.5]))
+    usual = model.update(np.array([63.0, 18.9]), np.array([63.0]), np.array([0.5]))
     assert abs(usual.residual[0]) < 0.5
-    off = model.score(np.array([63.0, 17.0]), np.array([63.0]), np.array([0.5]))
+    off = model.update(np.array([63.0, 17.0]), np.array([63.0]), np.array([0.5]))
     assert off.residual[0] > 4.0
 
 
@@ -51,8 +53,8 @@ def test_the_deviation_widens_where_the_machine_has_not_been():
     for _ in range(100):
         d = np.array([50.0 + 0.2 * random.normal()])
         feed(model, d, np.array([1.0 + 0.05 * random.normal()]))
-    near = model.score(np.array([50.0]), np.array([1.0]), TOLERANCE).deviation[0]
-    far = model.score(np.array([80.0]), np.array([1.0]), TOLERANCE).deviation[0]
+    near = model.update(np.array([50.0]), np.array([1.0]), TOLERANCE).deviation[0]
+    far = model.update(np.array([80.0]), np.array([1.0]), TOLERANCE).deviation[0]
     assert far > 3 * near
 
 
@@ -66,7 +68,7 @@ def test_a_fault_that_grows_under_the_limit_is_not_learnt():
     for i in range(100):
         feed(model, none, 1.0 + 0.005 * i + 0.02 * random.normal(size=1))
     assert model.state()["statistics"][1, 0] < 2.0 * before
-    assert model.score(none, np.array([1.5]), TOLERANCE).residual[0] > 0.4
+    assert model.update(none, np.array([1.5]), TOLERANCE).residual[0] > 0.4
 
 
 def test_a_baseline_is_restored_to_the_last_bit():
@@ -80,17 +82,34 @@ def test_a_baseline_is_restored_to_the_last_bit():
         assert feed(model, d, y).tolist() == feed(other, d, y).tolist()
 
 
-def test_the_drift_monitor_says_what_river_says_and_survives_its_state():
-    x = np.concatenate((np.zeros(200), np.full(100, 2.0))) + np.random.default_rng(6).normal(
-        size=300
-    )
-    peer = drift.PageHinkley(min_instances=60, delta=0.5, threshold=60.0, alpha=1.0 - 1.0 / 500.0)
-    monitor = DriftMonitor(1)
-    for value in x:
-        peer.update(float(value))
-        ratio = monitor.update(np.array([value]))
+@given(seed=st.integers(0, 10_000), shift=st.sampled_from((-3.0, -1.0, 0.0, 1.0, 3.0)))
+@settings(max_examples=40, deadline=None)
+def test_the_drift_monitor_says_what_river_says_and_survives_its_state(seed, shift):
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(400, 2)) + np.repeat((0.0, shift), 200)[:, None] * (1.0, -1.0)
+    x[random.random(x.shape) < 0.05] = np.nan
+    peers = [
+        drift.PageHinkley(min_instances=60, delta=0.5, threshold=60.0, alpha=1.0 - 1.0 / 500.0)
+        for _ in range(2)
+    ]
+    monitor = DriftMonitor(2)
+    for row in x:
+        ratios = monitor.update(row)
         monitor = DriftMonitor.restore(pickle.loads(pickle.dumps(monitor.state())))
-        assert peer.drift_detected == (abs(ratio[0]) > 1.0)
+        for peer, value, ratio in zip(peers, row.tolist(), ratios, strict=True):
+            if not np.isnan(value):
+                peer.update(value)
+            assert peer.drift_detected == (abs(ratio) > 1.0)
+
+
+def test_tests_of_drift_go_with_their_series():
+    monitor = DriftMonitor(2)
+    for _ in range(100):
+        monitor.update(np.array([0.0, 1.0]))
+    rises = [monitor.update(np.array([0.0, 9.0])) for _ in range(5)][-1]
+    relaid = monitor.relaid(np.array([1, -1, 0]))
+    # What is no number moves nothing.
+    assert relaid.update(np.full(3, np.nan)).tolist() == [rises[1], 0.0, rises[0]]
 
 
 def test_the_flat_forest_ranks_outliers_as_well_as_river_in_a_fraction_of_the_bytes():

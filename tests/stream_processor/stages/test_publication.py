@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from stream_processor.frames import ChannelInfo, EquipmentInfo, Frame
-from stream_processor.stages.publication import captured_points, waveform_id
+from stream_processor.stages import STAGES
+from stream_processor.stages.publication import Publication, captured_points, waveform_id
 
 CHANNELS = (
     ChannelInfo("Vibration", "m/s2", 3200.0, "acceleration"),
@@ -43,3 +46,42 @@ def test_each_waveform_of_a_captured_frame_is_a_message() -> None:
     # What lies before in the same block may come by itself, and is another.
     assert second.waveform_id != waveform_id(replace(frame, offsets_ms={}), "Axial")
     assert np.frombuffer(second.samples, "<f4").tolist() == [0.0, 1.0, 2.0]
+
+
+def test_one_observation_is_written_as_its_series_are(
+    scenario_frames: Callable[..., Iterator[Frame]],
+) -> None:
+    stages = [stage() for _, stage in STAGES[:-1]]
+    publication = Publication()
+    found: dict[str, tuple[str, float, list[float]]] = {}
+    due: dict[str, tuple[str, float, list[float]]] = {}
+    for at, frame in enumerate(scenario_frames("bearing-wear", minutes=10)):
+        if at == 2:
+            lost = frame.samples | {next(iter(frame.samples)): np.full(9, np.nan)}
+            frame = replace(frame, samples=lost)
+        item: Any = frame
+        for stage in stages:
+            item = stage.update(item)
+        detections = item.assessment.detections
+        (observed,), known = detections.features.observations, detections.features.catalogue
+        places = (
+            *zip(known.features, observed.values, observed.coverage, strict=True),
+            *zip(known.trends, observed.trends, observed.trend_coverage, strict=True),
+        )
+        due = {
+            f.series: (f.unit, value, [float(np.float32(share))])
+            for f, value, share in places
+            if f.name != "mean" and value == value
+        }
+        (deviation,), (condition,) = detections.deviations, item.assessment.conditions
+        for channel, ratio in zip(known.watched_slow, deviation.drift_ratio, strict=True):
+            due[f"{channel}/drift"] = ("1", ratio, [])
+        due["combination"] = ("1", deviation.forest_ratio, [])
+        due |= {"score": ("1", condition.severity, []), "health": ("1", condition.health, [])}
+
+        points = publication.points_of(item)
+
+        found = {s.name: (s.unit, s.value[0], list(s.coverage)) for s in points.series}
+        assert found == due
+        assert {t for s in points.series for t in s.time_ms} == {observed.time_ms}
+    assert len(found) > 20

@@ -447,7 +447,6 @@ def test_a_frame_that_brings_no_rules_goes_on_with_those_before() -> None:
     machine.chain.rules = RuleEvaluation.restore(
         pickle.loads(pickle.dumps(machine.chain.rules.state()))
     )
-    machine.chain.stages[-1] = machine.chain.rules
     assert [v.transition for v in machine.feed(None, 90, 20)] == ["raise", "clear"]
 
 
@@ -492,7 +491,7 @@ def test_a_restart_anywhere_says_the_same(
         for at, (heat, turns, which) in enumerate(steps):
             if at in stops:
                 state = pickle.loads(pickle.dumps(chain.rules.state()))
-                chain.rules = chain.stages[-1] = RuleEvaluation.restore(state)
+                chain.rules = RuleEvaluation.restore(state)
             item = frame(at, FILES[which], Bearing_Temperature=heat, Speed=turns)
             found += chain.feed(item).verdicts
         return found
