@@ -16,6 +16,7 @@ from headrace.dead_letters import app as dead_letters
 from headrace.edge import app as edge
 from headrace.fleet import app as fleet
 from headrace.rules import app as rules
+from headrace.stream import app as stream
 from headrace.terminal import data_folder, fail, notices, progress_bar, update
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.add_typer(edge, name="edge")
 app.add_typer(fleet, name="fleet")
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(rules, name="rules")
+app.add_typer(stream, name="stream")
 app.command()(bridge)
 
 

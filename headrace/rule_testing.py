@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from stream_processor.stages.items import (
     Deviation,
     Features,
     Outlook,
+    Reading,
 )
 from stream_processor.stages.rule_advisory import summary
 from stream_processor.v1.alert_pb2 import Severity
@@ -52,7 +53,10 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a rule said of a machine at a moment of event time."""
+    """What a rule said of a machine at a moment of event time.
+
+    `reading` is what decided, None when there was nothing to read.
+    """
 
     time_ms: int
     equipment: str
@@ -61,6 +65,9 @@ class Said:
     shadow: bool
     severity: str
     summary: str
+    site: str = ""
+    version: str = ""
+    reading: Reading | None = None
 
     @property
     def time(self) -> datetime:
@@ -83,25 +90,39 @@ class Outcome:
         return [s for s in self.said if s.transition == "raise"]
 
 
-class Chain:
-    """The stages of one machine up to the rules.
+class Front:
+    """The stages of one machine before the rules.
 
-    Rules that ask no model do without them: most of the time goes there.
+    Rules that ask no model do without them: most of the time goes there. `made` makes a stage of
+    its name and class.
     """
 
-    def __init__(self, models: bool) -> None:
-        before = [kind for _, kind in STAGES[: [k for _, k in STAGES].index(RuleEvaluation)]]
-        self.rules = RuleEvaluation()
-        self.stages: list[Any] = [kind() for kind in before] if models else [before[0](), _Blank()]
-        self.stages.append(self.rules)
+    def __init__(
+        self, models: bool, made: Callable[[str, type[Any]], Any] = lambda _, kind: kind()
+    ) -> None:
+        before = STAGES[: [kind for _, kind in STAGES].index(RuleEvaluation)]
+        chosen = before if models else (before[0], ("no_models", _Blank))
+        self._stages = [made(name, kind) for name, kind in chosen]
 
     def feed(self, frame: Frame) -> Outlook:
         """Take a frame through the stages."""
         item: Any = frame
-        for stage in self.stages:
+        for stage in self._stages:
             item = stage.update(item)
         outlook: Outlook = item
         return outlook
+
+
+class Chain:
+    """The stages of one machine up to the rules."""
+
+    def __init__(self, models: bool) -> None:
+        self.front = Front(models)
+        self.rules = RuleEvaluation()
+
+    def feed(self, frame: Frame) -> Outlook:
+        """Take a frame through the stages."""
+        return self.rules.update(self.front.feed(frame))
 
 
 class _Blank:
@@ -117,6 +138,13 @@ class _Blank:
         condition = Condition(np.nan, np.nan)
         assessment = Assessment(Detections(item, deviations), (condition,) * len(deviations))
         return Outlook(assessment, (None,) * len(deviations))
+
+    def state(self) -> dict[str, Any]:
+        return {"schema": 1}
+
+    @classmethod
+    def restore(cls, _state: dict[str, Any]) -> Self:
+        return cls()
 
 
 def asks_models(file: RuleFile) -> bool:
@@ -142,18 +170,7 @@ def run(
         outlook = chain.feed(replace(frame, rules=file))
         observations = outlook.assessment.detections.features.observations
         outcome.observations += len(observations)
-        for verdict in outlook.verdicts:
-            outcome.said.append(
-                Said(
-                    observations[verdict.at].time_ms,
-                    tag,
-                    verdict.rule,
-                    verdict.transition,
-                    verdict.shadow,
-                    Severity.Name(verdict.severity).removeprefix("SEVERITY_").lower(),
-                    summary(tag, verdict),
-                )
-            )
+        outcome.said += statements(outlook)
         progress(done, material.count)
     if not chains:
         raise NothingToTestError("there was nothing to test on: no frame of this class came")
@@ -162,6 +179,32 @@ def run(
         for rule, reason in chain.rules.unbound.items():
             outcome.unbound[tag, rule] = reason
     return outcome
+
+
+def statements(outlook: Outlook) -> list[Said]:
+    """Return what the rules said of a machine's frame."""
+    features = outlook.assessment.detections.features
+    info = features.frame.info
+    return [
+        Said(
+            features.observations[verdict.at].time_ms,
+            info.equipment,
+            verdict.rule,
+            verdict.transition,
+            verdict.shadow,
+            severity_name(verdict.severity),
+            summary(info.equipment, verdict),
+            info.site,
+            verdict.version,
+            verdict.readings[0] if verdict.readings else None,
+        )
+        for verdict in outlook.verdicts
+    ]
+
+
+def severity_name(severity: Severity.ValueType) -> str:
+    """Return a severity as rule files write it."""
+    return Severity.Name(severity).removeprefix("SEVERITY_").lower()
 
 
 def recording(

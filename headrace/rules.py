@@ -4,60 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from headrace.terminal import fail, notices, progress_bar, update
+from headrace.rule_inputs import read_rules, surroundings
+from headrace.terminal import fail, notices, progress_bar, table_console, update
 
 if TYPE_CHECKING:
     from headrace.rule_expectations import Expectation
     from headrace.rule_testing import Material, Outcome
-    from stream_processor.rules.rule_file import RuleBook, RuleFile
-    from stream_processor.settings import Settings
+    from stream_processor.rules.rule_file import RuleFile
 
 app = typer.Typer(no_args_is_help=True, help="Rules that alarm beside what models find.")
 RuleFilePath = Annotated[Path, typer.Argument(help="A rule file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-
-
-def _read(path: Path) -> RuleFile:
-    """Return a rule file; end with every error by line when it has some."""
-    from stream_processor.rules import rule_file
-    from stream_processor.rules.problems import RuleFileError
-
-    try:
-        return rule_file.read(path)
-    except RuleFileError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
-    except OSError as error:
-        raise fail(f"FILE: {escape(str(error))}") from error
-
-
-def _console() -> Console:
-    """Return where tables go, wide enough for a line a row where nobody looks on."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200)
-
-
-def _surroundings() -> tuple[Settings, RuleBook]:
-    """Return the settings of the processor, and the rules it starts with."""
-    from stream_processor.rules.rule_file import RuleBook
-    from stream_processor.settings import Settings, SettingsError
-
-    try:
-        settings = Settings.from_environment(os.environ)
-        return settings, RuleBook.starting(settings.rules_dir)
-    except SettingsError as error:
-        raise fail(escape(str(error))) from error
 
 
 @app.command()
@@ -107,7 +73,7 @@ def list_rules(as_json: AsJson = False) -> None:
     """Show which rules are in force, of which version and since when."""
     from headrace import rule_log
 
-    settings, starting = _surroundings()
+    settings, starting = surroundings()
     try:
         entries = asyncio.run(rule_log.in_force(settings))
     except rule_log.RuleLogError as error:
@@ -144,7 +110,7 @@ def list_rules(as_json: AsJson = False) -> None:
             row["mode"], row["severity"], row["summary"],
         )  # fmt: skip
         table.add_row(*map(escape, cells))
-    _console().print(table)
+    table_console().print(table)
 
 
 @app.command()
@@ -153,8 +119,8 @@ def diff(file: RuleFilePath, as_json: AsJson = False) -> None:
     from headrace import rule_log
     from stream_processor.rules.comparison import compare
 
-    new = _read(file)
-    settings, starting = _surroundings()
+    new = read_rules(file)
+    settings, starting = surroundings()
     try:
         entries = asyncio.run(rule_log.in_force(settings))
     except rule_log.RuleLogError as error:
@@ -194,10 +160,10 @@ def apply(
     from headrace import rule_log
     from stream_processor.rules.rule_file import in_shadow, rule_file
 
-    given = _read(file)
+    given = read_rules(file)
     if shadow:
         given = rule_file(in_shadow(given.text))
-    settings, starting = _surroundings()
+    settings, starting = surroundings()
     try:
         entry = asyncio.run(rule_log.apply(settings, given, starting.of(given.equipment_class)))
     except rule_log.RuleLogError as error:
@@ -241,13 +207,13 @@ def try_out(
 
     # What a driver says on the way is no part of the result.
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
-    rules = _read(file)
+    rules = read_rules(file)
     if equipment_class is not None:
         rules = replace(rules, equipment_class=equipment_class)
     material = _material(rules, recording, scenario, seed, time, sep)
     low, high = (None if t is None else t.replace(tzinfo=UTC) for t in (since, until))
     try:
-        expected = rule_expectations.read(expect, rules) if expect else []
+        expected = rule_expectations.read(expect, [r.id for r in rules.rules]) if expect else []
         with progress_bar(file.name) as bar:
             outcome = rule_testing.run(
                 rules,
@@ -258,7 +224,7 @@ def try_out(
         raise fail(escape(str(error))) from error
     except (rule_expectations.ExpectationError, OSError) as error:
         raise fail(f"--expect: {escape(str(error))}") from error
-    wrong = rule_expectations.disappointed(expected, outcome)
+    wrong = rule_expectations.disappointed(expected, outcome.raised)
     if as_json:
         typer.echo(json.dumps(_document(outcome, wrong)))
     else:
@@ -327,7 +293,7 @@ def _show(outcome: Outcome, expected: list[Expectation], wrong: list[str]) -> No
             what = words[said.transition] + (" (shadow)" if said.shadow else "")
             cells = (f"{said.time:%Y-%m-%d %H:%M:%S}", said.rule, said.severity, what, said.summary)
             table.add_row(*map(escape, cells))
-        _console().print(table)
+        table_console().print(table)
     for (tag, rule), reason in outcome.unbound.items():
         notices.print(f"[yellow]{escape(rule)} does not apply to {tag}:[/] {escape(reason)}")
     machines = ", ".join(outcome.machines)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Final
 
+import nats.errors
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError, NotFoundError
 
 from stream_processor.messages import Message
 from stream_processor.streams import BOOK, RULEBOOK, RULES, TELEMETRY
@@ -40,6 +42,7 @@ async def before_the_log(connection: Client) -> list[Message]:
         stream=RULEBOOK,
         config=ConsumerConfig(ack_policy=AckPolicy.NONE, mem_storage=True, inactive_threshold=60.0),
     )
+    name = (await subscription.consumer_info()).name
     found: dict[str, Message] = {}
     while count > 0:
         records = await subscription.fetch(min(count, BATCH), timeout=TIMEOUT_S)
@@ -49,8 +52,11 @@ async def before_the_log(connection: Client) -> list[Message]:
             place = int(headers.get(SEQUENCE, 0))
             if headers.get(CREATED) == created and place >= first:
                 continue
-            name = record.subject.removeprefix(f"{BOOK}.")
+            kind = record.subject.removeprefix(f"{BOOK}.")
             stored_ms = round(record.metadata.timestamp.timestamp() * 1000)
-            found[name] = Message(f"{RULES}.{name}", record.data, place, stored_ms)
+            found[kind] = Message(f"{RULES}.{kind}", record.data, place, stored_ms)
     await subscription.unsubscribe()
-    return [found[name] for name in sorted(found)]
+    with suppress(nats.errors.Error, APIError):
+        # Else the server forgets it by itself, after a while.
+        await jetstream.delete_consumer(RULEBOOK, name)
+    return [found[kind] for kind in sorted(found)]

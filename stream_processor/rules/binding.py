@@ -317,6 +317,11 @@ _SCORES: dict[str, Read] = {
 }
 
 
+def spans_of(rule: Rule) -> tuple[float, ...]:
+    """Return the lengths of the windows a rule looks back over, in seconds."""
+    return _computation(rule)[1]
+
+
 def _computation(rule: Rule) -> tuple[Compute, tuple[float, ...]]:
     """Return what is made of a rule's sources, and the windows it needs."""
     table = rule.table
