@@ -164,6 +164,11 @@ class EdgeNode:
         """Size of the payloads that wait."""
         return self._outgoing.bytes
 
+    @property
+    def in_flight(self) -> int:
+        """Batches that this session published and the cloud has not acknowledged."""
+        return self._uplink.window.batches
+
     def devices(self) -> dict[str, Device]:
         """Return the devices by tag."""
         return {tag: bound.device for tag, bound in self._devices.items()}
@@ -280,6 +285,7 @@ class EdgeNode:
         return {
             "Edge/Spool Depth": float(self._outgoing.depth),
             "Edge/Spool Size": self._outgoing.bytes / MIB,
+            "Edge/In Flight": float(self.in_flight),
             "Edge/Batches Dropped": float(self._outgoing.dropped),
             **self._dropped(),
             "Edge/Windows Scored": float(self._scored),
@@ -320,7 +326,8 @@ class EdgeNode:
                 )
             now = Counter(self.counts())
             depth = now.pop("depth")
-            log.info("health", **{f"{k}_since": v - last[k] for k, v in now.items()}, depth=depth)
+            since = {f"{k}_since": v - last[k] for k, v in now.items()}
+            log.info("health", **since, depth=depth, in_flight=self.in_flight)
             last = now
 
     def _health_payload(self, made: int, number: int) -> payloads.Payload:

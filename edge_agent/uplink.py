@@ -34,6 +34,7 @@ from edge_agent.store.ranges import Range, merged, without
 from edge_agent.store.spool import Batch, Hole
 from edge_agent.subscription import subscribe
 from edge_agent.v1 import acknowledgement_pb2
+from edge_agent.window import Window, probe_waits
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +91,8 @@ class Uplink:
         commands.say = partial(self.say, outcome_topic(settings.site, settings.edge_node))
         commands.wrote = self._show_written
         self._qos = settings.gateway.sparkplug.qos
+        spool = settings.gateway.spool
+        self.window = Window(spool.max_in_flight, spool.max_in_flight_bytes)
         self._host = PrimaryHost(settings.gateway.sparkplug.primary_host_id)
         # Devices that their drivers do not reach.
         self._away: set[str] = set()
@@ -299,20 +302,48 @@ class Uplink:
         """Publish what is in the spool, in order, then wait for more."""
         # What the broker took but the cloud has not acknowledged goes again: the log drops twins.
         cursor = (0, 0)
+        self.window.clear()
         rate = self._settings.gateway.spool.drain_rate
         # Batches published in a tenth of a second, so that the rate does not hang on the line.
         step = max(1, int(rate / 10)) if rate else WINDOW
         while True:
+            count, size = self.window.room(step, WINDOW_BYTES)
+            if not (count and size):
+                await self._wait_for_acknowledgement(client, cursor)
+                continue
             self._outgoing.stored.clear()
-            entries = await self._outgoing.after(cursor, step, WINDOW_BYTES)
+            entries = await self._outgoing.after(cursor, count, size)
             if not entries:
                 await self._outgoing.stored.wait()
                 continue
             began = time.monotonic()
+            self.window.add(entries)
             await self._publish_all(client, entries)
             cursor = entries[-1].key
             if rate and _is_late(entries[0]):
                 await asyncio.sleep(began + len(entries) / rate - time.monotonic())
+
+    async def _wait_for_acknowledgement(
+        self, client: aiomqtt.Client, newest: tuple[int, int]
+    ) -> None:
+        """Wait until the cloud acknowledged something, sending what was sent last again at times.
+
+        The log may have lost it, or the broker the acknowledgement. What the processor has it
+        acknowledges once more, and what it misses before it asks for.
+        """
+        self.window.moved.clear()
+        epoch, number = newest
+        for wait_s in probe_waits():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self.window.moved.wait()
+                return
+            log.warning(
+                "no acknowledgement, the rest waits in the spool",
+                in_flight=self.window.batches,
+                waiting=self._outgoing.depth,
+            )
+            await self._resend(client, epoch, number, number)
 
     async def _publish_all(self, client: aiomqtt.Client, entries: Sequence[Batch | Hole]) -> None:
         async with self._wire:
@@ -387,6 +418,7 @@ class Uplink:
             )
             return
         self._outgoing.acknowledge(said.boot_epoch, said.sequence)
+        self.window.acknowledge(said.boot_epoch, said.sequence)
 
     async def _command(
         self, client: aiomqtt.Client, device: str, payload: bytes, bd_seq: int, retained: bool

@@ -67,6 +67,7 @@ class _Document(Collector):
         spool, vitals, certificate = document["spool"], document["vitals"], document["certificate"]
         yield "broker_connected", document["broker"]["connected"], "1 with a session, else 0."
         yield "spool_batches", spool["depth"], "Batches that wait for acknowledgement."
+        yield "spool_in_flight_batches", spool["in_flight"], "Of them, those that were published."
         yield "spool_bytes", spool["bytes"], "Size of their payloads."
         yield "spool_max_bytes", spool["max_bytes"], "Size above which batches are dropped."
         yield "memory_bytes", vitals["memory_bytes"], "Resident memory of the agent."

@@ -125,6 +125,7 @@ def _spool(spool: Mapping[str, Any]) -> Mapping[str, str]:
     return {
         "waiting": f"{spool['depth']} batches, {_size(spool['bytes'])}"
         f" of {_size(spool['max_bytes'])}",
+        "of them published": str(spool["in_flight"]),
         "sent": str(spool["sent"]),
         "acknowledged": str(spool["acknowledged"]),
         "sent again": str(spool["resent"]),

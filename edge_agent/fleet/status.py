@@ -96,6 +96,7 @@ class Status:
             },
             "spool": {
                 **{k: counts[k] for k in ("depth", "sent", "acknowledged", "resent", "dropped")},
+                "in_flight": node.in_flight,
                 "bytes": node.spool_bytes,
                 "max_bytes": settings.gateway.spool.max_bytes,
             },

@@ -29,6 +29,17 @@ class SpoolOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     drain_rate: Annotated[
         float, Meta(ge=0, description="Batches a second after an outage; 0 for no limit.")
     ] = 0.0
+    max_in_flight: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Batches that are published and not acknowledged; the rest waits here. 0 "
+            "for no limit.",
+        ),
+    ] = 4096
+    max_in_flight_bytes: Annotated[
+        int, Meta(ge=0, description="Of their payloads; 0 for no limit.")
+    ] = 1 << 25
     commit_interval_ms: Annotated[
         int,
         Meta(

@@ -22,8 +22,8 @@ from headrace.broker import free_port
 DOCUMENT: dict[str, Any] = {
     "site": "riverside", "edge_node": "gw-1", "version": "1.0", "time": "2026-01-05T06:00:00+00:00",
     "broker": {"connected": False, "host": "b", "port": 1883, "tls": False},
-    "spool": {"depth": 3, "sent": 9, "acknowledged": 6, "resent": 1, "dropped": 2, "bytes": 2048,
-              "max_bytes": 1 << 30},
+    "spool": {"depth": 3, "in_flight": 2, "sent": 9, "acknowledged": 6, "resent": 1, "dropped": 2,
+              "bytes": 2048, "max_bytes": 1 << 30},
     "scored": 7,
     "devices": [
         {"tag": "<b>P-1</b>", "equipment_class": "fan", "model": "m@1", "score": 1.7, "age_s": 2.0,
@@ -174,6 +174,7 @@ async def test_metrics_are_what_prometheus_reads(url: str) -> None:
     assert samples[("headrace_edge_windows_scored_total",)] == 7
     assert samples[("headrace_edge_broker_connected",)] == 0
     assert samples[("headrace_edge_spool_bytes",)] == 2048
+    assert samples[("headrace_edge_spool_in_flight_batches",)] == 2
     assert samples[("headrace_edge_spool_max_bytes",)] == 1 << 30
     assert samples[("headrace_edge_cpu_seconds_total",)] == 12.5
     assert samples[("headrace_edge_disk_free_bytes",)] == 1 << 33
