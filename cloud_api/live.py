@@ -1,11 +1,11 @@
-"""`WS /v1/live`: values, alarms and tickets as they happen."""
+"""`WS /v1/live`: values, alarms, tickets and the running flow as they happen."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +28,7 @@ QUEUE_MESSAGES = 256
 CHECK_SECONDS = 30.0
 POLICY_VIOLATION = 1008
 POINTS_SCOPE = "historian.point.read"
+FLOW_SCOPE = "stream.processor.read"
 
 log = structlog.get_logger(__name__)
 
@@ -38,10 +39,14 @@ class SubscriptionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What a client wants; None is everything. `equipment` narrows points, not events."""
+    """What a client wants; None is everything. `equipment` narrows points, not events.
+
+    The flow comes only to who asks for it.
+    """
 
     site: str | None = None
     equipment: frozenset[str] | None = None
+    flow: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Subscription:
@@ -57,7 +62,7 @@ class Subscription:
         wanted = body.get("subscribe") if isinstance(body, dict) else None
         if not isinstance(wanted, dict):
             raise SubscriptionError('subscribe: is missing, send {"subscribe": {}}')
-        unknown = set(wanted) - {"site", "equipment"}
+        unknown = set(wanted) - {"site", "equipment", "flow"}
         if unknown:
             raise SubscriptionError(f"subscribe.{min(unknown)}: no such field")
         site, equipment = wanted.get("site"), wanted.get("equipment")
@@ -67,7 +72,10 @@ class Subscription:
             isinstance(equipment, list) and all(isinstance(tag, str) for tag in equipment)
         ):
             raise SubscriptionError("subscribe.equipment: is not a list of tags")
-        return cls(site or None, None if equipment is None else frozenset(equipment))
+        flow = wanted.get("flow", False)
+        if not isinstance(flow, bool):
+            raise SubscriptionError("subscribe.flow: is not true or false")
+        return cls(site or None, None if equipment is None else frozenset(equipment), flow)
 
 
 class LiveClient:
@@ -99,6 +107,15 @@ class LiveClient:
             and event.organisation == self.principal.organisation
             and self._sees(wanted, event.site)
             and self._authorisation.allows(self.principal, f"{event.type.rsplit('.', 1)[0]}.read")
+        )
+
+    def wants_flow(self) -> bool:
+        """Say whether the running flow is for this client."""
+        wanted = self.subscription
+        return (
+            wanted is not None
+            and wanted.flow
+            and self._authorisation.allows(self.principal, FLOW_SCOPE)
         )
 
     def _sees(self, wanted: Subscription, site: str) -> bool:
@@ -176,6 +193,16 @@ class LiveHub:
         for client in self._clients:
             if client.wants_event(event):
                 client.offer(text, is_event=True)
+
+    def show_flow(self, text_for: Callable[[Set[str] | None], str]) -> None:
+        """Send the flow to who wants it, as those of the same sites may see it."""
+        texts: dict[frozenset[str] | None, str] = {}
+        for client in self._clients:
+            if client.wants_flow():
+                sites = client.principal.sites
+                if sites not in texts:
+                    texts[sites] = text_for(sites)
+                client.offer(texts[sites], is_event=False)
 
     async def serve(self, websocket: WebSocket) -> None:
         """Serve one client until it leaves or is signed out."""

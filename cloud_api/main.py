@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 import nats.errors
@@ -30,6 +31,9 @@ from cloud_api.fleet_broker import FOLDER as BROKER
 from cloud_api.fleet_broker import USERS, BrokerList, Login
 from cloud_api.fleet_commands import CommandSender
 from cloud_api.fleet_consumer import FleetConsumer
+from cloud_api.flow.board import StatusBoard
+from cloud_api.flow.feed import FlowFeed
+from cloud_api.flow.service import FlowService
 from cloud_api.grpc_server import GrpcServer
 from cloud_api.historian import HistorianError, open_historian
 from cloud_api.historian_service import HistorianService
@@ -83,16 +87,18 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     jetstream = broker.jetstream()
     historian = open_historian(settings.historian_url, settings.historian_retention)
     letters = DeadLetterLog(jetstream, asyncio.get_running_loop())
+    board = StatusBoard(time.monotonic, lambda: datetime.now(UTC))
     manifest = Manifest(
         name="cloud_api",
         title="Serving",
-        services=(HistorianService(historian), DeadLetterService(letters)),
+        services=(HistorianService(historian), DeadLetterService(letters), FlowService(board)),
         permissions={
             **dict.fromkeys(READERS, ("historian.point.read",)),
             Role.ENGINEER: (
                 "historian.point.read",
                 "stream.dead_letter.read",
                 "stream.dead_letter.replay",
+                "stream.processor.read",
             ),
         },
     )
@@ -129,6 +135,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         sys.stdout.flush()
     authenticator = SignInAuthenticator(accounts)
     hub = LiveHub(authenticator, application.authorisation, _version())
+    feed = FlowFeed(board, hub)
     consumer = PointsConsumer(jetstream, historian)
     fleet_consumer = FleetConsumer(jetstream, application)
     dead_letters = DeadLetterIndex(jetstream, application, letters)
@@ -162,6 +169,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         await _connect(broker, settings)
         await _prepare(jetstream, settings.stream_replicas)
         await hub.listen(broker)
+        await feed.listen(broker)
         async with asyncio.TaskGroup() as group:
             group.create_task(OutboxRelay(application, jetstream).run())
             group.create_task(EventConsumers(application, jetstream).run())
@@ -170,6 +178,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             group.create_task(fleet_consumer.run())
             group.create_task(dead_letters.run())
             group.create_task(replays.run())
+            group.create_task(feed.run())
             await grpc_server.set_serving(True)
             log.info("running", http=settings.http_port, grpc=settings.grpc_port)
 

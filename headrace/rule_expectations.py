@@ -11,14 +11,14 @@ between = [2013-12-03T00:00:00Z, 2013-12-10T00:00:00Z]
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from headrace.rule_testing import Outcome, Said
+from headrace.rule_testing import Said
 from stream_processor.rules.problems import field_lines, instead, line_of
-from stream_processor.rules.rule_file import RuleFile
 
 FIELDS = ("rule", "equipment", "between")
 
@@ -54,8 +54,8 @@ class Expectation:
         return f"{which}{where} between {low} and {high}"
 
 
-def read(path: Path, rules: RuleFile) -> list[Expectation]:
-    """Return the expectations of a file.
+def read(path: Path, known: Sequence[str]) -> list[Expectation]:
+    """Return the expectations of a file; `known` are the rules there are.
 
     Raises:
         ExpectationError: it has an error.
@@ -76,7 +76,7 @@ def read(path: Path, rules: RuleFile) -> list[Expectation]:
             )
         for at, table in enumerate(tables):
             try:
-                found.append(_expectation(kind, table, rules))
+                found.append(_expectation(kind, table, known))
             except ValueError as error:
                 line = line_of(lines, (kind, at))
                 raise ExpectationError(f"{path}:{line}: {kind}[{at}]: {error}") from error
@@ -85,12 +85,11 @@ def read(path: Path, rules: RuleFile) -> list[Expectation]:
     return found
 
 
-def _expectation(kind: str, table: dict[str, Any], rules: RuleFile) -> Expectation:
+def _expectation(kind: str, table: dict[str, Any], known: Sequence[str]) -> Expectation:
     for name in table:
         if name not in FIELDS:
             raise ValueError(f"{name}: there is no such field; {instead(name, FIELDS)}")
     rule = table.get("rule", "")
-    known = [r.id for r in rules.rules]
     if rule and rule not in known:
         raise ValueError(f"rule: the file has no {rule!r}: {instead(str(rule), known)}")
     return Expectation(
@@ -114,11 +113,11 @@ def _range(given: Any) -> tuple[datetime, datetime]:
     return low, high
 
 
-def disappointed(expected: list[Expectation], outcome: Outcome) -> list[str]:
+def disappointed(expected: list[Expectation], raised: Sequence[Said]) -> list[str]:
     """Return each expectation that does not hold."""
     wrong = []
     for expectation in expected:
-        met = [said for said in outcome.raised if expectation.meets(said)]
+        met = [said for said in raised if expectation.meets(said)]
         if expectation.none and met:
             first = met[0]
             wrong.append(

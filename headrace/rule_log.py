@@ -55,7 +55,7 @@ async def connected(settings: Settings) -> AsyncIterator[Client]:
             settings.nats_servers,
             user=settings.broker_user or None,
             password=settings.broker_password or None,
-            name="headrace rules",
+            name="headrace",
             connect_timeout=CONNECT_S,
             allow_reconnect=False,
             max_reconnect_attempts=1,

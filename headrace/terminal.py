@@ -21,6 +21,12 @@ def fail(message: str) -> typer.Exit:
     return typer.Exit(2)
 
 
+def table_console() -> Console:
+    """Return where tables go, wide enough for a line a row where nobody looks on."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=200)
+
+
 @contextmanager
 def data_folder(given: Path | None) -> Iterator[Path]:
     """Yield the folder the user named, else one that is gone afterwards."""
@@ -40,11 +46,12 @@ def progress_bar(label: str) -> Iterator[Progress]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[pace]}"),
         console=notices,
         disable=not notices.is_terminal,
         transient=True,
     ) as bar:
-        bar.add_task(label, total=None)
+        bar.add_task(label, total=None, pace="")
         yield bar
 
 

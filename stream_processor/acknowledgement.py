@@ -30,6 +30,8 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from edge_agent.v1.acknowledgement_pb2 import Acknowledgement
 from stream_processor.messages import Mark
+from stream_processor.metered_step import MeteredSink
+from stream_processor.meters import StepMeter
 
 # Topic, payload.
 Publish = Callable[[str, bytes], None]
@@ -108,15 +110,14 @@ class AcknowledgementPartition(StatefulSinkPartition[Mark, None]):
 class AcknowledgementSink(FixedPartitionedSink[Mark, None]):
     """The sink of marks."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, meter: StepMeter) -> None:
         self._ledger = ledger
+        self._meter = meter
 
     def list_parts(self) -> list[str]:
         """Return the one partition."""
         return ["acknowledgements"]
 
-    def build_part(
-        self, step_id: str, for_part: str, resume_state: Any
-    ) -> AcknowledgementPartition:
+    def build_part(self, step_id: str, for_part: str, resume_state: Any) -> MeteredSink[Mark]:
         """Return the partition."""
-        return AcknowledgementPartition(self._ledger)
+        return MeteredSink(AcknowledgementPartition(self._ledger), self._meter)

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from edge_agent.v1.sparkplug_b_pb2 import Payload
 from stream_processor import sparkplug
+from stream_processor.acquisition_schema import SCHEMA
 from stream_processor.arrivals import Arrived, Waiting
 from stream_processor.batches import Batches, Turned
 from stream_processor.births import Births
@@ -34,9 +35,6 @@ from stream_processor.spools import earlier_boots, lost_ranges
 from stream_processor.unborn import Unborn
 from stream_processor.v1 import dead_letter_pb2 as dl
 
-# 2: what an edge node said is lost. 3: what it said is still to come of earlier boots. 4: the event
-# time of each device, and what waits for its place in it.
-SCHEMA = 4
 REBIRTH_INTERVAL_S = 5.0
 # Without its agent nobody can close a gap; after this long it is given up all the same.
 ABSENCE_PATIENCE_S = 300.0
@@ -83,7 +81,32 @@ class Acquisition:
             found = self._take(message, kind, levels[3] if len(levels) == 4 else "", now)
         except BadInputError as error:
             found = [self._reject(message, error)]
+            if error.reason == dl.DEAD_LETTER_REASON_UNDECODABLE:
+                self.batches.doubt()
         return [*found, *self.devices.pass_by(message.received_ms)]
+
+    def acquaint(self, message: Message) -> None:
+        """Take a birth or a death from before what is to be read.
+
+        It tells how to read what follows; the order of batches begins with the first that comes.
+
+        Raises:
+            BadInputError: it cannot be used.
+        """
+        self.site, kind, self.edge_node = message.levels[:3]
+        equipment = "".join(message.levels[3:])
+        match kind:
+            case "NBIRTH":
+                self.births.node(message.payload)
+                self.alive = True
+            case "DBIRTH":
+                self.births.device(self.site, self.edge_node, equipment, message.payload)
+            case "NDEATH":
+                if self.births.node_death(message.payload, message.received_ms):
+                    self.alive, self.away_since = False, message.received_ms / 1000
+            case "DDEATH":
+                died_ms = sparkplug.died_ms(message.payload, message.received_ms)
+                self.births.device_death(equipment, died_ms)
 
     def tick(self, now: float) -> list[Output]:
         """Do what is due at `now`: ask for what is missing, give up what does not come."""
@@ -103,6 +126,12 @@ class Acquisition:
         """Return when `tick` has something to do, in seconds since the epoch; None for never."""
         times = (self.batches.due, self.unborn.due, self.order.due)
         return min((time for time in times if time is not None), default=None)
+
+    @property
+    def held(self) -> int:
+        """How many batches wait: behind a gap, for a birth, or for their place in event time."""
+        behind = sum(len(sequence.held) for sequence in self.batches.sequences.values())
+        return behind + self.unborn.count + self.devices.held
 
     def marks(self) -> list[Mark]:
         """Return how far each boot epoch has come where that is news, or was asked for again."""
@@ -309,7 +338,7 @@ class Acquisition:
     def state(self) -> dict[str, Any]:
         """Return the state: `schema`, and values of built-in types only."""
         return {
-            "schema": SCHEMA,
+            "schema": SCHEMA.version,
             "node": (self.site, self.edge_node, self.alive, self.away_since),
             "births": self.births.state(),
             "order": self.order.state(),
@@ -326,27 +355,18 @@ class Acquisition:
         """Return the acquisition of `state`; patience starts anew at `now`.
 
         Raises:
-            ValueError: the schema is newer than this code.
+            StateError: the schema is none that this code reads.
         """
-        if state["schema"] > SCHEMA:
-            raise ValueError(
-                f"the state of acquisition has schema {state['schema']}, this code knows {SCHEMA}:"
-                " run the version that wrote it"
-            )
+        state = SCHEMA.current(state)
         self = cls(lateness_s)
         self.site, self.edge_node, self.alive, self.away_since = state["node"]
         node = self.site, self.edge_node
         self.births = Births.restore(state["births"], *node)
-        # A state of before the sequence was watched has none.
-        self.order = Reordering.restore(state.get("order"))
+        self.order = Reordering.restore(state["order"])
         self.batches.restore(state["sequences"], *node, now)
-        if "devices" in state:
-            self.devices.restore(state["devices"], self.births.aliases, *node)
-        else:
-            self.devices.restore_last_times(state["last_times"])
+        self.devices.restore(state["devices"], self.births.aliases, *node)
         self.unborn.restore(state["waiting"], *node, now)
-        # A state of before there were replays has none.
-        self.replays = Replays(state.get("replays", ()))
+        self.replays = Replays(state["replays"])
         self.last_rebirth = state["last_rebirth"]
         self.counts.update(state["counts"])
         return self

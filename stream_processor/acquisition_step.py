@@ -22,6 +22,20 @@ from stream_processor.v1 import dead_letter_pb2 as dl
 log = structlog.get_logger(__name__)
 
 
+def take(acquisition: Acquisition, message: Message, now: float) -> list[Output]:
+    """Return what acquisition makes of a message; a dead letter of one that it fails on."""
+    try:
+        return acquisition.update(message, now)
+    except Exception as error:
+        # The log would hand the message over again after every start.
+        log.exception("acquisition failed", topic=message.topic, log=message.log_sequence)
+        aside = set_aside(
+            message, dl.DEAD_LETTER_REASON_STAGE_FAILED, f"acquisition failed: {error!r}"
+        )
+        acquisition.counts[f"{DEAD_LETTERS}{aside.reason}"] += 1
+        return [aside]
+
+
 class AcquisitionLogic(StatefulBatchLogic[Message, Output | Mark, dict[str, Any]]):
     """Acquisition of one edge node."""
 
@@ -50,22 +64,10 @@ class AcquisitionLogic(StatefulBatchLogic[Message, Output | Mark, dict[str, Any]
         found: list[Output | Mark] = []
         for message in values:
             self._rules = message.rules
-            found += self._ruled(self._take(message, now))
+            found += self._ruled(take(self._acquisition, message, now))
         for device, watermark_ms in self._acquisition.watermarks().items():
             self._tell(device, watermark_ms, now * 1000)
         return self._with_marks(found)
-
-    def _take(self, message: Message, now: float) -> list[Output]:
-        try:
-            return self._acquisition.update(message, now)
-        except Exception as error:
-            # The log would hand the message over again after every start.
-            log.exception("acquisition failed", topic=message.topic, log=message.log_sequence)
-            aside = set_aside(
-                message, dl.DEAD_LETTER_REASON_STAGE_FAILED, f"acquisition failed: {error!r}"
-            )
-            self._acquisition.counts[f"{DEAD_LETTERS}{aside.reason}"] += 1
-            return [aside]
 
     def on_notify(self) -> tuple[list[Output | Mark], bool]:
         """Do what is due."""

@@ -123,6 +123,11 @@ class Batches:
             self._again.add(epoch)
         return Turned(self._advance(epoch), error)
 
+    def doubt(self) -> None:
+        """Hear that something of the node could not be read, whose number is not known either."""
+        for sequence in self.sequences.values():
+            sequence.in_doubt = True
+
     def _advance(self, epoch: int) -> list[Arrived]:
         lost, released = self.turns.release(epoch)
         self._counts["lost"] += lost
@@ -185,11 +190,10 @@ class Batches:
 
     def restore(self, state: dict[int, Any], site: str, edge_node: str, now: float) -> None:
         """Take over what `state` wrote; patience starts anew at `now`."""
-        for epoch, (watermark, highest, held, *more) in state.items():
+        for epoch, (watermark, highest, held, lost, told) in state.items():
             sequence: Sequence[Arrived] = Sequence(watermark, highest)
-            # States of before have neither, or not the second.
-            sequence.lost = [(first, last) for first, last in more[0]] if more else []
-            sequence.told = more[1] if len(more) > 1 else 0
+            sequence.lost = [(first, last) for first, last in lost]
+            sequence.told = told
             for batch, plain, size in held:
                 sequence.held[batch] = (Arrived.from_plain(plain, site, edge_node), size)
                 sequence.held_bytes += size

@@ -115,8 +115,7 @@ class Births:
         self = cls()
         self.boot_epoch, self.numbered, aliases = state["node"]
         self.aliases = dict(aliases)
-        # A state of before deaths were remembered has none.
-        self.bd_seq, self.away_since_ms, away = state.get("away", (None, None, {}))
+        self.bd_seq, self.away_since_ms, away = state["away"]
         self._devices_away = dict(away)
         self._devices = {
             equipment: {

@@ -38,6 +38,11 @@ class Counters:
         with self._lock:
             self._positions[partition] = sequence
 
+    def positions(self) -> dict[int, int]:
+        """Return how far each partition of the log was read."""
+        with self._lock:
+            return dict(self._positions)
+
     def totals(self) -> dict[str, Any]:
         """Return the sums; `dead_letters` by reason, `position` by partition.
 

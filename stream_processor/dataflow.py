@@ -19,7 +19,7 @@ from stream_processor.frames import Frame, Stage
 from stream_processor.jetstream_publisher import JetStreamPublisher
 from stream_processor.messages import Command, Mark, Message, Rebirth, Resend, SetAside
 from stream_processor.metered_step import MeteredLogic
-from stream_processor.meters import Meters
+from stream_processor.meters import Meters, StepMeter
 from stream_processor.mqtt_publisher import MqttPublisher
 from stream_processor.rules import in_force
 from stream_processor.rules.in_force import is_rules
@@ -59,17 +59,25 @@ def build(outside: Outside, ledger: Ledger, stages: Steps, partition: int) -> Da
     """Return the flow of a partition with `stages`, each a visible step by its name."""
     flow = Dataflow("headrace")
     counters = outside.counters
+    meter = partial(outside.meters.step, partition)
 
     read = op.input(
         "telemetry",
         flow,
         TelemetrySource(
-            outside.settings, partition, ledger, counters, outside.meters, outside.stopping
+            outside.settings,
+            partition,
+            ledger,
+            counters,
+            outside.meters,
+            meter("telemetry"),
+            outside.stopping,
         ),
     )
     # Rule files come with the messages that follow them; what is left are those with errors.
     by_kind = op.branch("refused_rules", read, lambda message: is_rules(message.subject))
     by_node = op.key_on("by_edge_node", by_kind.falses, lambda message: message.node_key)
+    acquisition_meter = meter("acquisition")
     acquired = op.stateful_batch(
         "acquisition",
         by_node,
@@ -81,8 +89,7 @@ def build(outside: Outside, ledger: Ledger, stages: Steps, partition: int) -> Da
                 partial(outside.meters.watermarks.tell, partition),
                 state,
             ),
-            "acquisition",
-            outside.meters,
+            acquisition_meter,
         ),
     )
     marks = op.filter_map_value("marks", acquired, _only(Mark))
@@ -98,7 +105,7 @@ def build(outside: Outside, ledger: Ledger, stages: Steps, partition: int) -> Da
     late = op.map("late_by_equipment", by_time.trues, _by_equipment)
     corrected = op.branch(
         "late_correction_failed",
-        _stage("late_correction", Correction, late, outside),
+        _stage("late_correction", Correction, late, counters, meter),
         _is_set_aside,
     )
     unusable.append(corrected.trues)
@@ -106,7 +113,7 @@ def build(outside: Outside, ledger: Ledger, stages: Steps, partition: int) -> Da
     items: op.KeyedStream[Any] = op.map("by_equipment", by_time.falses, _by_equipment)
 
     for name, kind in stages:
-        made = _stage(name, kind, items, outside)
+        made = _stage(name, kind, items, counters, meter)
         branched = op.branch(f"{name}_failed", made, _is_set_aside)
         unusable.append(branched.trues)
         items = branched.falses
@@ -125,7 +132,7 @@ def build(outside: Outside, ledger: Ledger, stages: Steps, partition: int) -> Da
     points = op.merge("all_points", points, captured)
     letters = op.merge("dead_letters", *unusable)
     _outputs(outside, partition, advisories, points, letters, commands)
-    op.output("acknowledgements", marks, AcknowledgementSink(ledger))
+    op.output("acknowledgements", marks, AcknowledgementSink(ledger, meter("acknowledgements")))
     return flow
 
 
@@ -138,18 +145,28 @@ def _outputs(
     commands: op.KeyedStream[Command],
 ) -> None:
     counters, jetstream = outside.counters, outside.jetstream
-    own = str(partition)
+    own, meter = str(partition), partial(outside.meters.step, partition)
+    reported = meter("to_maintenance")
     maintenance: Sink[Advisory] = Sink(
         own,
-        lambda part, state: AdvisoryPartition(part, counters, state, outside.advisories, jetstream),
+        reported,
+        lambda part, state: AdvisoryPartition(
+            part, counters, state, reported, outside.advisories, jetstream
+        ),
     )
     historian: Sink[Points] = Sink(
-        own, lambda part, state: PointsPartition(part, counters, state, jetstream)
+        own,
+        meter("to_historian"),
+        lambda part, state: PointsPartition(part, counters, state, jetstream),
     )
     letters: Sink[SetAside] = Sink(
-        own, lambda part, state: DeadLetterPartition(part, counters, state, jetstream)
+        own,
+        meter("to_dead_letters"),
+        lambda part, state: DeadLetterPartition(part, counters, state, jetstream),
     )
-    nodes: Sink[Command] = Sink(own, lambda _, __: CommandPartition(outside.mqtt))
+    nodes: Sink[Command] = Sink(
+        own, meter("to_edge_nodes"), lambda _, __: CommandPartition(outside.mqtt)
+    )
     op.output("to_maintenance", advisories, maintenance)
     op.output("to_historian", points, historian)
     op.output("to_dead_letters", dead_letters, letters)
@@ -157,14 +174,17 @@ def _outputs(
 
 
 def _stage(
-    name: str, kind: type[Stage[Any, Any]], items: op.KeyedStream[Any], outside: Outside
+    name: str,
+    kind: type[Stage[Any, Any]],
+    items: op.KeyedStream[Any],
+    counters: Counters,
+    meter: Callable[[str], StepMeter],
 ) -> op.KeyedStream[Any]:
+    measured = meter(name)
     return op.stateful_batch(
         name,
         items,
-        lambda state: MeteredLogic(
-            StageLogic(kind, name, outside.counters, state), name, outside.meters
-        ),
+        lambda state: MeteredLogic(StageLogic(kind, name, counters, state), measured),
     )
 
 

@@ -39,6 +39,11 @@ class Devices:
         self._waiting: set[str] = set()
         self._moved: set[str] = set()
 
+    @property
+    def held(self) -> int:
+        """How many frames wait for their place in event time."""
+        return sum(len(self.timelines[name].held) for name in self._waiting)
+
     def _lateness_ms(self, info: EquipmentInfo) -> float:
         """Return how late a device's frames may be: as its birth says, else as the setting does."""
         said = info.facts.get(LATENESS_FACT)
@@ -169,11 +174,6 @@ class Devices:
                 when = _when(frame, arrived)
                 timeline.keep(Ready(frame, arrived), when, len(arrived.message.payload))
                 self._waiting.add(name)
-
-    def restore_last_times(self, last_times: Mapping[str, tuple[int, int]]) -> None:
-        """Take over what states of before timelines knew: boot epoch and last event time."""
-        for name, (epoch, last_ms) in last_times.items():
-            self.timelines[name] = Timeline(epoch, last_ms, last_ms, last_ms)
 
 
 def _frame(arrived: Arrived, birth: Birth, payload: Payload, block: Block) -> Frame:

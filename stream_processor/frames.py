@@ -111,9 +111,9 @@ class Stage(Protocol[In, Out]):
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> Self:
-        """Return a stage in `state`, migrating older schemas.
+        """Return a stage in `state`, of this schema or of an older one that is still read.
 
         Raises:
-            ValueError: the schema is newer than this code.
+            StateError: it is of newer code, or too old (`stream_processor.schema`).
         """
         ...

@@ -75,6 +75,10 @@ class JetStreamPublisher:
         """
         return asyncio.run_coroutine_threadsafe(self._publish_all(messages), self._loop)
 
+    def tell(self, subject: str, payload: bytes) -> Future[None]:
+        """Send a message that no stream keeps; nothing happens while the broker is away."""
+        return asyncio.run_coroutine_threadsafe(self._tell(subject, payload), self._loop)
+
     def telemetry(self, log_sequence: int) -> Future[Stored | None]:
         """Return a message of the telemetry log, None when it is gone."""
         return asyncio.run_coroutine_threadsafe(self._telemetry(log_sequence), self._loop)
@@ -135,6 +139,15 @@ class JetStreamPublisher:
                 return
             except (OSError, nats.errors.Error, JetStreamError) as error:
                 delay = await self._pause(f"{message.subject} was not stored", error, delay)
+
+    async def _tell(self, subject: str, payload: bytes) -> None:
+        client = self._connected()
+        if not client.is_connected:
+            return
+        try:
+            await client.publish(subject, payload)
+        except nats.errors.Error as error:
+            log.warning("not told", subject=subject, why=str(error) or type(error).__name__)
 
     async def _telemetry(self, log_sequence: int) -> Stored | None:
         delay = RETRY_S

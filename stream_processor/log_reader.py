@@ -62,6 +62,21 @@ def partition_filters(partition: int) -> list[str]:
     return [f"tele.{partition}.>", f"{ROOT}.*.*.*", f"{RULES}.*"]
 
 
+def delivery(message: Msg) -> tuple[int, int, int, int]:
+    """Return what a consumer says of a message.
+
+    Its place in the log, its place among the consumer's, when the log stored it in milliseconds
+    since the epoch, and how many more there are.
+    """
+    # $JS.ACK.{stream}.{consumer}.{times}.{stream seq}.{consumer seq}.{time}.{pending}, or the
+    # same with a domain and an account's hash before the stream.
+    tokens = message.reply.split(".")
+    log_sequence, consumer_sequence, nanoseconds, pending = (
+        int(t) for t in (tokens[5:9] if len(tokens) <= 9 else tokens[7:11])
+    )
+    return log_sequence, consumer_sequence, nanoseconds // 1_000_000, pending
+
+
 class LogReader:
     """A thread that keeps a bounded queue filled; `take` never blocks."""
 
@@ -258,12 +273,7 @@ class LogReader:
         raise OrderLostError(f"{code} {what}")
 
     def _put(self, message: Msg, delivered: int, created: str) -> None:
-        # $JS.ACK.{stream}.{consumer}.{times}.{stream seq}.{consumer seq}.{time}.{pending}, or the
-        # same with a domain and an account's hash before the stream.
-        tokens = message.reply.split(".")
-        log_sequence, consumer_sequence, nanoseconds, self._pending = (
-            int(t) for t in (tokens[5:9] if len(tokens) <= 9 else tokens[7:11])
-        )
+        log_sequence, consumer_sequence, stored_ms, self._pending = delivery(message)
         if consumer_sequence != delivered:
             raise OrderLostError(f"message {consumer_sequence} came where {delivered} was due")
         self._position = position = Position(created, log_sequence)
@@ -271,7 +281,7 @@ class LogReader:
             message.subject,
             message.data,
             log_sequence,
-            nanoseconds // 1_000_000,
+            stored_ms,
             replay=replay_of(message.headers),
         )
         self._queue.append((read if self._is_mine(read) else None, position))

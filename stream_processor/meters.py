@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from stream_processor.log_reader import Lag
@@ -15,12 +15,22 @@ from stream_processor.watermarks import Delay, Watermarks
 NOTHING = Lag(0, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StepMeter:
-    """Items that a step took, and the seconds it worked on them."""
+    """Items that a step took, the seconds it worked on them, and the dead letters it made.
+
+    One thread adds to it, that of its partition; others read.
+    """
 
     items: int = 0
     seconds: float = 0.0
+    dead_letters: int = 0
+
+    def worked(self, items: int, seconds: float, dead_letters: int = 0) -> None:
+        """Add what the step did."""
+        self.items += items
+        self.seconds += seconds
+        self.dead_letters += dead_letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +53,7 @@ class Meters:
         self._state_of = state_of
         self.watermarks = Watermarks()
         self._lags: dict[int, Callable[[float], Lag] | None] = {}
-        self._steps: dict[str, StepMeter] = {}
+        self._steps: dict[tuple[int, str], StepMeter] = {}
         self._lock = threading.Lock()
 
     def expect(self, partition: int) -> None:
@@ -56,18 +66,27 @@ class Meters:
         with self._lock:
             self._lags[partition] = lag
 
-    def worked(self, step: str, items: int, seconds: float) -> None:
-        """Add what a step did."""
+    def step(self, partition: int, name: str) -> StepMeter:
+        """Return the meter of a step that works on a partition."""
         with self._lock:
-            known = self._steps.get(step, StepMeter())
-            self._steps[step] = replace(
-                known, items=known.items + items, seconds=known.seconds + seconds
-            )
+            return self._steps.setdefault((partition, name), StepMeter())
 
     def steps(self) -> dict[str, StepMeter]:
-        """Return what each step did since the start, in the order in which they began to."""
+        """Return what each step did since the start, in the order in which they were built."""
+        total: dict[str, StepMeter] = {}
+        for (_, name), meter in self._known():
+            total.setdefault(name, StepMeter()).worked(
+                meter.items, meter.seconds, meter.dead_letters
+            )
+        return total
+
+    def steps_of(self, partition: int) -> dict[str, StepMeter]:
+        """Return what each step did with a partition since the start."""
+        return {name: meter for (of, name), meter in self._known() if of == partition}
+
+    def _known(self) -> list[tuple[tuple[int, str], StepMeter]]:
         with self._lock:
-            return dict(self._steps)
+            return list(self._steps.items())
 
     def partitions(self) -> dict[int, PartitionMeter]:
         """Return how each partition is doing."""

@@ -7,6 +7,7 @@ nothing but the doors of their process, and a partition goes to another process 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TypeVar
 
 import structlog
 from bytewax.errors import BytewaxRuntimeError
@@ -16,6 +17,9 @@ from stream_processor.acknowledgement import Ledger
 from stream_processor.dataflow import Outside, Steps, build
 from stream_processor.jetstream_publisher import StoppedError
 from stream_processor.recovery import recovery
+from stream_processor.schema import StateError
+
+Kind = TypeVar("Kind", bound=BaseException)
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +29,7 @@ def run_partition(outside: Outside, stages: Steps, partition: int) -> None:
 
     Raises:
         StillHeldError: told to stop while another process had the partition.
+        StateError: what was stored is of newer code, or too old.
         BytewaxRuntimeError: the flow failed.
     """
     settings = outside.settings
@@ -39,14 +44,17 @@ def run_partition(outside: Outside, stages: Steps, partition: int) -> None:
             # The flow has ended in good order: its last epoch is stored.
             ledger.durable()
         except BytewaxRuntimeError as error:
-            undelivered = _undelivered(error)
+            unreadable = _behind(error, StateError)
+            if unreadable is not None:
+                raise unreadable from error
+            undelivered = _behind(error, StoppedError)
             if undelivered is None:
                 raise
             log.warning("left for the next start", partition=partition, what=str(undelivered))
 
 
-def _undelivered(error: BaseException | None) -> StoppedError | None:
-    """Return the StoppedError behind what the engine raised, None when it was another."""
-    while error is not None and not isinstance(error, StoppedError):
+def _behind(error: BaseException | None, kind: type[Kind]) -> Kind | None:
+    """Return the error of a kind behind what the engine raised, None when it was another."""
+    while error is not None and not isinstance(error, kind):
         error = error.__cause__
     return error

@@ -22,13 +22,16 @@ from stream_processor.counters import DEAD_LETTERS, Counters
 from stream_processor.dead_letter_message import dead_letter_message
 from stream_processor.jetstream_publisher import JetStreamPublisher, Outgoing
 from stream_processor.messages import Command, Rebirth, SetAside
+from stream_processor.metered_step import MeteredSink
+from stream_processor.meters import StepMeter
 from stream_processor.mqtt_publisher import MqttPublisher
+from stream_processor.schema import Schema
 from stream_processor.sparkplug import rebirth_command, resend_command
 from stream_processor.v1 import dead_letter_pb2 as dl
 from stream_processor.v1.alert_pb2 import Advisory
 from stream_processor.v1.points_pb2 import Points
 
-SCHEMA = 1
+SCHEMA = Schema("a sink")
 # Unconfirmed writes of a partition; more and the flow waits.
 MAX_UNCONFIRMED = 256
 
@@ -60,7 +63,7 @@ class ConfirmedPartition(StatefulSinkPartition[Item, dict[str, Any]], Generic[It
         """Wait until everything written is confirmed and return the counts."""
         wait(self._unconfirmed)
         self._settle()
-        return {"schema": SCHEMA, "counts": dict(self._counts)}
+        return {"schema": SCHEMA.version, "counts": dict(self._counts)}
 
     def _settle(self) -> None:
         """Count what is confirmed; raise what went wrong."""
@@ -69,9 +72,12 @@ class ConfirmedPartition(StatefulSinkPartition[Item, dict[str, Any]], Generic[It
             if not future.done():
                 waiting.append(future)
             elif name := future.result():
-                self._counts[name] += 1
+                self._count(name)
         self._unconfirmed = waiting
         self._counters.put(self._part, self._counts)
+
+    def _count(self, name: str) -> None:
+        self._counts[name] += 1
 
 
 class PointsPartition(ConfirmedPartition[Points]):
@@ -135,10 +141,12 @@ class AdvisoryPartition(ConfirmedPartition[Advisory]):
         part: str,
         counters: Counters,
         resume: dict[str, Any] | None,
+        meter: StepMeter,
         client: AdvisoryClient,
         publisher: JetStreamPublisher,
     ) -> None:
         super().__init__(part, counters, resume)
+        self._meter = meter
         self._client = client
         self._publisher = publisher
 
@@ -154,6 +162,11 @@ class AdvisoryPartition(ConfirmedPartition[Advisory]):
             self._publisher.publish([dead_letter_message(aside)]).result()
             return f"{DEAD_LETTERS}{aside.reason}"
         return "advisories"
+
+    def _count(self, name: str) -> None:
+        super()._count(name)
+        if name.startswith(DEAD_LETTERS):
+            self._meter.worked(0, 0.0, dead_letters=1)
 
 
 def _rejected(advisory: Advisory, error: RejectedError) -> SetAside:
@@ -195,9 +208,13 @@ class Sink(FixedPartitionedSink[Item, Any], Generic[Item]):
     """The sink of a partition's flow, built by `build(name, resume state)`."""
 
     def __init__(
-        self, partition: str, build: Callable[[str, Any], StatefulSinkPartition[Item, Any]]
+        self,
+        partition: str,
+        meter: StepMeter,
+        build: Callable[[str, Any], StatefulSinkPartition[Item, Any]],
     ) -> None:
         self._partition = partition
+        self._meter = meter
         self._build = build
 
     def list_parts(self) -> list[str]:
@@ -210,11 +227,7 @@ class Sink(FixedPartitionedSink[Item, Any], Generic[Item]):
         """Return a partition in the state it had.
 
         Raises:
-            ValueError: the state is of newer code.
+            StateError: the state is none that this code reads.
         """
-        if resume_state is not None and resume_state["schema"] > SCHEMA:
-            raise ValueError(
-                f"the state of {step_id} has schema {resume_state['schema']}, this code knows"
-                f" {SCHEMA}: run the version that wrote it"
-            )
-        return self._build(f"{step_id}/{for_part}", resume_state)
+        resume = None if resume_state is None else SCHEMA.current(resume_state)
+        return MeteredSink(self._build(f"{step_id}/{for_part}", resume), self._meter)

@@ -14,14 +14,16 @@ from stream_processor.acknowledgement import Ledger
 from stream_processor.counters import DEAD_LETTERS, Counters
 from stream_processor.log_reader import LogReader, Position
 from stream_processor.messages import Message
-from stream_processor.meters import Meters
+from stream_processor.metered_step import MeteredSource
+from stream_processor.meters import Meters, StepMeter
 from stream_processor.rules.in_force import InForce, is_rules
 from stream_processor.rules.problems import RuleFileError
 from stream_processor.rules.rule_file import RuleBook
+from stream_processor.schema import Schema
 from stream_processor.settings import Settings
 
-# 2: the rules that came through the log.
-SCHEMA = 2
+# 2: the rules that came through the log; before, none could.
+SCHEMA = Schema("telemetry", 2, {1: lambda state: {**state, "rules": None}})
 BATCH = 32
 POLL = timedelta(milliseconds=4)
 
@@ -43,22 +45,25 @@ class TelemetryPartition(StatefulSourcePartition[Message, dict[str, Any]]):
         ledger: Ledger,
         counters: Counters,
         meters: Meters,
+        meter: StepMeter,
         stopping: Event,
     ) -> None:
         self._partition = partition
         self._position = Position(resume["created"], resume["sequence"]) if resume else None
         self._ledger = ledger
         self._counters = counters
+        self._meter = meter
         self._stopping = stopping
         self._closed_an_epoch = False
         self._idle = False
-        # A snapshot of before rules came through the log has none.
-        came = resume.get("rules") if resume else None
+        came = resume["rules"] if resume else None
         self._rules = InForce(RuleBook.starting(settings.rules_dir), came)
         self._count_refused()
         self._reader = LogReader(settings, partition, self._position)
         meters.reading(partition, self._reader.lag)
-        counters.position(partition, self._position.sequence if self._position else 0)
+        sequence = self._position.sequence if self._position else 0
+        counters.position(partition, sequence)
+        log.info("reading the log", partition=partition, after=sequence)
 
     def next_batch(self) -> list[Message]:
         """Return what is there; acknowledge first what has become durable."""
@@ -93,6 +98,7 @@ class TelemetryPartition(StatefulSourcePartition[Message, dict[str, Any]]):
             log.warning("a rule file was refused", subject=message.subject, why=str(error))
             self._rules.refused += 1
             self._count_refused()
+            self._meter.worked(0, 0.0, dead_letters=1)
             return message
         log.info("rules in force", subject=message.subject, log_sequence=message.log_sequence)
         return None
@@ -110,7 +116,7 @@ class TelemetryPartition(StatefulSourcePartition[Message, dict[str, Any]]):
         self._closed_an_epoch = True
         position = self._position or Position("", 0)
         return {
-            "schema": SCHEMA,
+            "schema": SCHEMA.version,
             "created": position.created,
             "sequence": position.sequence,
             "rules": self._rules.state(),
@@ -127,6 +133,7 @@ class TelemetrySource(FixedPartitionedSource[Message, dict[str, Any]]):
         ledger: Ledger,
         counters: Counters,
         meters: Meters,
+        meter: StepMeter,
         stopping: Event,
     ) -> None:
         self._settings = settings
@@ -134,6 +141,7 @@ class TelemetrySource(FixedPartitionedSource[Message, dict[str, Any]]):
         self._ledger = ledger
         self._counters = counters
         self._meters = meters
+        self._meter = meter
         self._stopping = stopping
 
     def list_parts(self) -> list[str]:
@@ -142,23 +150,21 @@ class TelemetrySource(FixedPartitionedSource[Message, dict[str, Any]]):
 
     def build_part(
         self, step_id: str, for_part: str, resume_state: dict[str, Any] | None
-    ) -> TelemetryPartition:
+    ) -> MeteredSource[Message]:
         """Start reading where the snapshot says.
 
         Raises:
-            ValueError: the snapshot is of newer code.
+            StateError: the snapshot is none that this code reads.
         """
-        if resume_state and resume_state["schema"] > SCHEMA:
-            raise ValueError(
-                f"the position in the log has schema {resume_state['schema']}, this code knows"
-                f" {SCHEMA}: run the version that wrote it"
-            )
-        return TelemetryPartition(
+        resume = SCHEMA.current(resume_state) if resume_state else None
+        partition = TelemetryPartition(
             self._settings,
             int(for_part),
-            resume_state if resume_state and resume_state["created"] else None,
+            resume if resume and resume["created"] else None,
             self._ledger,
             self._counters,
             self._meters,
+            self._meter,
             self._stopping,
         )
+        return MeteredSource(partition, self._meter)

@@ -14,9 +14,10 @@ from bytewax.operators import StatefulBatchLogic
 from stream_processor.counters import DEAD_LETTERS, SHADOW_ADVISORIES, Counters
 from stream_processor.frames import Frame, Stage
 from stream_processor.messages import SetAside
+from stream_processor.schema import Schema
 from stream_processor.v1 import dead_letter_pb2 as dl
 
-SCHEMA = 1
+SCHEMA = Schema("a stage's step")
 # How many items lie between two checkpoints at most, besides the engine's.
 CHECKPOINT_ITEMS = 32
 
@@ -42,16 +43,32 @@ class GuardedStage:
     def __init__(self, kind: type[Stage[Any, Any]], name: str, state: bytes | None) -> None:
         self._kind = kind
         self._name = name
-        self._stage = kind() if state is None else kind.restore(pickle.loads(state))
+        # None until the first item: most machines say nothing in the second after a start.
+        self._stage = kind() if state is None else None
         self._checkpoint = state
         self._since: list[Any] = []
 
+    def restore(self) -> Stage[Any, Any]:
+        """Return the stage, as it was at the checkpoint when nothing was asked of it yet.
+
+        Raises:
+            StateError: its schema is none that this code reads.
+        """
+        if self._stage is None:
+            self._stage = self._as_it_was()
+        return self._stage
+
+    def _as_it_was(self) -> Stage[Any, Any]:
+        state = self._checkpoint
+        return self._kind() if state is None else self._kind.restore(pickle.loads(state))
+
     def update(self, item: Any) -> Any:
         """Return what the stage makes of the item; what it raises leaves its state as it was."""
+        stage = self.restore()
         if len(self._since) >= CHECKPOINT_ITEMS:
             self.checkpoint()
         try:
-            made = self._stage.update(item)
+            made = stage.update(item)
         except Exception:
             self._roll_back()
             raise
@@ -61,14 +78,13 @@ class GuardedStage:
     def checkpoint(self) -> bytes:
         """Return the state, pickled, and remember it."""
         if self._since or self._checkpoint is None:
-            self._checkpoint = pickle.dumps(self._stage.state(), pickle.HIGHEST_PROTOCOL)
+            self._checkpoint = pickle.dumps(self.restore().state(), pickle.HIGHEST_PROTOCOL)
             self._since.clear()
         return self._checkpoint
 
     def _roll_back(self) -> None:
         try:
-            state = self._checkpoint
-            self._stage = self._kind() if state is None else self._kind.restore(pickle.loads(state))
+            self._stage = self._as_it_was()
             for item in self._since:
                 self._stage.update(item)
         except Exception:
@@ -88,21 +104,23 @@ class StageLogic(StatefulBatchLogic[Carried, Carried | SetAside, dict[str, Any]]
         counters: Counters,
         resume: dict[str, Any] | None,
     ) -> None:
-        if resume is not None and resume["schema"] > SCHEMA:
-            raise ValueError(
-                f"the state of {name} has schema {resume['schema']}, this code knows {SCHEMA}:"
-                " run the version that wrote it"
-            )
+        resume = None if resume is None else SCHEMA.current(resume)
         self._name = name
         self._stage = GuardedStage(kind, name, resume["stage"] if resume else None)
         self._part = resume["part"] if resume else ""
         self._counters = counters
-        self._counts = Counter[str](resume["counts"] if resume else {})
+        self._counts: Counter[str] = Counter(resume["counts"] if resume else {})
         if resume:
             counters.put(self._part, self._counts)
 
     def on_batch(self, values: list[Carried]) -> tuple[list[Carried | SetAside], bool]:
-        """Return what the stage makes of each item; a dead letter of what it fails on."""
+        """Return what the stage makes of each item; a dead letter of what it fails on.
+
+        Raises:
+            StateError: the schema of the state is none that this code reads: the flow ends rather
+                than forgetting it.
+        """
+        self._stage.restore()
         return [self._update(carried) for carried in values], StatefulBatchLogic.RETAIN
 
     def _update(self, carried: Carried) -> Carried | SetAside:
@@ -142,7 +160,7 @@ class StageLogic(StatefulBatchLogic[Carried, Carried | SetAside, dict[str, Any]]
     def snapshot(self) -> dict[str, Any]:
         """Return the state, copied."""
         return {
-            "schema": SCHEMA,
+            "schema": SCHEMA.version,
             "stage": self._stage.checkpoint(),
             "part": self._part,
             "counts": dict(self._counts),

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from cloud_api.historian.levels import Retention
 from cloud_api.historian.port import Historian, HistorianError
 
 KEEP = Retention()
+MEMORY_LIMIT = "256MB"
 
 
 def open_historian(url: str, retention: Retention = KEEP) -> Historian:
     """Open the historian at `url`, to keep what it keeps for as long as `retention` says.
 
-    `duckdb:///{path}` is a file; `influxdb+http://{organisation}:{token}@{host}:{port}/{bucket}`
+    `duckdb:///{path}` is a file, of which DuckDB keeps up to 256 MB in memory unless
+    `?memory_limit={size}` follows; `influxdb+http://{organisation}:{token}@{host}:{port}/{bucket}`
     (or `influxdb+https`) is an InfluxDB 2.
 
     Raises:
@@ -24,7 +26,8 @@ def open_historian(url: str, retention: Retention = KEEP) -> Historian:
     if parts.scheme == "duckdb":
         from cloud_api.historian.duckdb import DuckDBHistorian
 
-        return DuckDBHistorian(Path(unquote(parts.path.removeprefix("/"))), retention)
+        limit = parse_qs(parts.query).get("memory_limit", [MEMORY_LIMIT])[-1]
+        return DuckDBHistorian(Path(unquote(parts.path.removeprefix("/"))), retention, limit)
     if parts.scheme in ("influxdb+http", "influxdb+https"):
         from cloud_api.historian.influxdb import InfluxDBHistorian
 

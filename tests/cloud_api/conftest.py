@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,10 +129,8 @@ class RunningServer:
         database.close()
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server with a broker, shared: a test makes its own things in it and ends neither."""
-    root = tmp_path_factory.mktemp("server")
+@contextmanager
+def _running(root: Path) -> Iterator[RunningServer]:
     broker = Broker(root / "broker")
     broker.start()
     running = RunningServer(root / "data", broker)
@@ -143,6 +141,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         running.stop()
     finally:
         broker.stop()
+
+
+@pytest.fixture(scope="session")
+def running_server() -> Callable[[Path], AbstractContextManager[RunningServer]]:
+    """Runs a server with a broker in a folder."""
+    return _running
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with a broker, shared: a test makes its own things in it and ends neither."""
+    with _running(tmp_path_factory.mktemp("server")) as running:
+        yield running
 
 
 @pytest.fixture

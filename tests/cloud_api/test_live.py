@@ -230,3 +230,17 @@ def test_sites_and_scopes_limit_what_is_seen() -> None:
     nobody = LiveClient(Principal("users/nobody"), Authorisation())
     nobody.subscription = Subscription()
     assert not nobody.wants_points("north", "P-101")
+
+
+def test_the_flow_comes_to_who_asks_for_it_and_may_see_it() -> None:
+    scopes = frozenset({"stream.processor.read"})
+    client = LiveClient(Principal("users/e", scopes=scopes), Authorisation())
+    client.subscription = Subscription.parse('{"subscribe": {}}')
+    assert not client.wants_flow()
+    client.subscription = Subscription.parse('{"subscribe": {"flow": true}}')
+    assert client.wants_flow()
+    nobody = LiveClient(Principal("users/nobody"), Authorisation())
+    nobody.subscription = Subscription(flow=True)
+    assert not nobody.wants_flow()
+    with pytest.raises(SubscriptionError, match=r"subscribe\.flow"):
+        Subscription.parse('{"subscribe": {"flow": 1}}')

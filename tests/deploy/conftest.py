@@ -84,7 +84,7 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
     counters.put("acquisition", {"dead_letters.NO_BIRTH": 1})
     meters.expect(0)
     meters.reading(0, lambda _: Lag(0, 0.0))
-    meters.worked("acquisition", 1, 0.1)
+    meters.step(0, "acquisition").worked(1, 0.1)
     names |= _samples(ProcessorCollector(counters, meters).collect())
     bridge = BridgeMetrics()
     bridge.dead_letters.labels("x")
@@ -106,7 +106,7 @@ STATUS: Mapping[str, Any] = {
     "clock_skew_s": 0.0,
     "broker": {"connected": True},
     "spool": dict.fromkeys(
-        ("sent", "acknowledged", "resent", "dropped", "depth", "bytes", "max_bytes"), 0
+        ("sent", "acknowledged", "resent", "dropped", "depth", "in_flight", "bytes", "max_bytes"), 0
     ),
     "vitals": dict.fromkeys(
         ("cpu_s", "memory_bytes", "disk_free_bytes", "disk_bytes", "temperature_c", "uptime_s"), 0

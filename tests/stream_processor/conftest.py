@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import pickle
 import signal
 import struct
 import subprocess
@@ -11,6 +13,7 @@ import sys
 import threading
 import time
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -418,3 +421,33 @@ def real_processor(broker: Broker, maintenance: Maintenance, tmp_path: Path) -> 
     if running.process is not None and running.process.poll() is None:
         running.process.kill()
         running.process.wait()
+
+
+STATES = Path(__file__).with_name("states")
+
+
+def _unpacked(value: Any) -> Any:
+    """Return what `states/README.md` says a JSON value stands for."""
+    if isinstance(value, list):
+        return [_unpacked(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    match value:
+        case {"tuple": items}:
+            return tuple(_unpacked(items))
+        case {"dict": items}:
+            return {_unpacked(key): _unpacked(item) for key, item in items}
+        case {"bytes": text}:
+            return base64.b64decode(text)
+        case {"array": [dtype, shape, text]}:
+            raw = zlib.decompress(base64.b64decode(text))
+            return np.frombuffer(raw, dtype).reshape(shape).copy()
+        case {"pickled": item}:
+            return pickle.dumps(_unpacked(item), pickle.HIGHEST_PROTOCOL)
+    return {key: _unpacked(item) for key, item in value.items()}
+
+
+@pytest.fixture
+def earlier_state() -> Callable[[str], Any]:
+    """Read what earlier code wrote, by the name of its file."""
+    return lambda name: _unpacked(json.loads((STATES / f"{name}.json").read_text()))

@@ -41,6 +41,7 @@ class Echo:
         )
         advisory.sent_time.FromMilliseconds(item.sent_time_ms)
         advisory.evidence.trace_id = item.trace_id
+        advisory.evidence.features.add(feature="mean", value=mean)
         points = Points(site=info.site, equipment=info.equipment, sent_time_ms=item.sent_time_ms)
         points.series.add(name="mean", unit="1", time_ms=[item.start_time_ms], value=[mean])
         return Findings([advisory], points)

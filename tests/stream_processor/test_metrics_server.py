@@ -27,8 +27,8 @@ def get(tmp_path: Path) -> Iterator[Get]:
         (tmp_path / str(partition)).mkdir()
         (tmp_path / str(partition) / "part-0.sqlite3").write_bytes(b"state")
     meters.reading(2, lambda now_ms: Lag(40, 1.5))
-    meters.worked("sum", 3, 0.25)
-    meters.worked("sum", 4, 0.5)
+    meters.step(2, "sum").worked(3, 0.25)
+    meters.step(3, "sum").worked(4, 0.5)
     port = free_port()
     server = serve(counters, meters, "127.0.0.1", port)
 

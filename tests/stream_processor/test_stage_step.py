@@ -96,3 +96,17 @@ def test_a_snapshot_shares_nothing_with_the_stage() -> None:
     state = step.snapshot()
     items(step, 5)
     assert items(StageLogic(Sum, "sum", Counters(), state), 1) == [2]
+
+
+def test_a_state_is_read_at_the_first_item_and_one_that_cannot_be_ends_the_flow() -> None:
+    step = StageLogic(Sum, "sum", Counters(), None)
+    items(step, 999)
+    kept = step.snapshot()
+    # Nothing was asked of it: it is stored again as it was.
+    assert StageLogic(Sum, "sum", Counters(), kept).snapshot() == kept
+    items(step, 1)
+    unreadable = StageLogic(Sum, "sum", Counters(), step.snapshot())
+    for _ in range(2):
+        with pytest.raises(ValueError, match="too large"):
+            unreadable.on_batch(carried(1))
+    assert unreadable.snapshot() == step.snapshot()

@@ -42,6 +42,13 @@ const deadLetters = () =>
 const DeadLettersPage = lazy(async () => (await deadLetters()).DeadLettersPage);
 const DeadLetterPage = lazy(async () => (await deadLetters()).DeadLetterPage);
 
+const FlowPage = lazy(() =>
+  import("./pages/flow").then(
+    (page) => page.FlowPage,
+    () => Unloaded,
+  ),
+);
+
 /** A new page begins at its top, and says so to a screen reader. */
 function arrive(): void {
   scrollTo(0, 0);
@@ -74,6 +81,7 @@ function Shell() {
             <Route path="/fleet" component={FleetPage} />
             <Route path="/fleet/gateways/:id" component={GatewayPage} />
             <Route path="/fleet/rollouts/:id" component={RolloutPage} />
+            <Route path="/flow" component={FlowPage} />
             <Route path="/set-aside" component={DeadLettersPage} />
             <Route path="/set-aside/:id" component={DeadLetterPage} />
             <Route path="/me" component={MePage} />

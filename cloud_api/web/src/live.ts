@@ -1,4 +1,5 @@
 import { signal } from "@preact/signals";
+import type { Flow } from "./contracts";
 
 export interface LiveAggregate {
   channel: string;
@@ -33,7 +34,13 @@ interface LiveHello {
   version: string;
 }
 
-type LiveMessage = LivePoints | LiveEvent | LiveHello | { type: "lagging" };
+/** With every field of the contract that is set or has a default, so that nothing is to be filled in. */
+interface LiveFlow {
+  type: "flow";
+  flow: Flow;
+}
+
+type LiveMessage = LivePoints | LiveEvent | LiveFlow | LiveHello | { type: "lagging" };
 
 export interface LiveListener {
   points(message: LivePoints): void;
@@ -64,11 +71,13 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 let listener: LiveListener | undefined;
 let tries = 0;
 let connectedBefore = false;
+const flowWatchers = new Set<(flow: Flow) => void>();
 
 function received(text: string): void {
   const message = JSON.parse(text) as LiveMessage;
   if (message.type === "points") listener?.points(message);
   else if (message.type === "event") listener?.event(message);
+  else if (message.type === "flow") flowWatchers.forEach((show) => show(message.flow));
   else if (message.type === "lagging") listener?.missed();
   else if (message.type === "hello") {
     const server = Date.parse(String(message.serverTime));
@@ -81,7 +90,22 @@ function opened(): void {
   liveState.value = { connected: true, lostAt: 0, retryAt: 0 };
   if (connectedBefore) listener?.missed();
   connectedBefore = true;
-  socket?.send(JSON.stringify({ subscribe: {} }));
+  subscribe();
+}
+
+function subscribe(): void {
+  const wanted = flowWatchers.size ? { flow: true } : {};
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ subscribe: wanted }));
+}
+
+/** Show the running flow every second; returns how to stop. */
+export function watchFlow(show: (flow: Flow) => void): () => void {
+  flowWatchers.add(show);
+  if (flowWatchers.size === 1) subscribe();
+  return () => {
+    flowWatchers.delete(show);
+    if (!flowWatchers.size) subscribe();
+  };
 }
 
 function lost(): void {

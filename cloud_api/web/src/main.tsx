@@ -8,6 +8,7 @@ import "./styles/lists.css";
 import "./styles/pages.css";
 import "./styles/fleet.css";
 import "./styles/dead_letters.css";
+import "./styles/flow.css";
 import { App } from "./app";
 import { follow } from "./store";
 

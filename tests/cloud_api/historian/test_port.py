@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -178,3 +179,14 @@ def test_an_unknown_kind_is_refused() -> None:
 def test_an_influxdb_url_says_all_it_must() -> None:
     with pytest.raises(HistorianError, match="ORGANISATION:TOKEN"):
         open_historian("influxdb+http://127.0.0.1:8086/headrace")
+
+
+def test_a_bound_of_memory_behind_the_path_is_taken_or_refused(tmp_path: Path) -> None:
+    historian = open_historian(f"duckdb:///{tmp_path / 'bounded.duckdb'}?memory_limit=48MB")
+    try:
+        assert historian.list_series("riverside", "P-1") == []
+    finally:
+        historian.close()
+    assert (tmp_path / "bounded.duckdb").exists()
+    with pytest.raises(HistorianError, match=r"wrong\.duckdb"):
+        open_historian(f"duckdb:///{tmp_path / 'wrong.duckdb'}?memory_limit=much")

@@ -25,6 +25,7 @@ ADDRESSES = (
     "/fleet?view=commands",
     "/fleet?view=limits",
     "/fleet?view=enrolment",
+    "/flow",
     "/set-aside",
     "/me",
 )

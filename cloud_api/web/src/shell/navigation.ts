@@ -43,6 +43,7 @@ export const NAVIGATION: readonly Entry[] = [
     also: "/fleet/",
     badge: () => ({ count: halted.value, noun: "halted rollouts" }),
   },
+  { path: "/flow", label: "Flow", icon: "flow" },
   { path: "/set-aside", label: "Dead letters", icon: "aside", also: "/set-aside/" },
 ];
 
