@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 BASE ?= HEAD~1
 export UV_LINK_MODE ?= copy
 
-.PHONY: help install ui demo test check format types breaking lock bench bench-edge faults clean new-module
+.PHONY: help install ui demo test check format types breaking lock bench bench-edge bench-stream soak faults chaos clean new-module
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -60,8 +60,17 @@ bench: install  ## ratios against peers, in one run
 bench-edge: install  ## the agent: windows a second, share of a core, memory, analytics, Modbus, drain, wear
 	@for part in edge analytics modbus drain wear; do $(BIN)/python -m benchmarks.$$part || exit 1; done
 
+bench-stream: install  ## the processor: samples a core, scaling, latency, recovery; about ten minutes
+	$(BIN)/python -m benchmarks.stream
+
+soak: install  ## the whole stack for half an hour: memory, files, stores
+	$(BIN)/python -m benchmarks.stream.soak --minutes 30
+
 faults: install  ## outages, kills, full disks, clock steps, malformed input, attacks, in full; prints counts
 	HEADRACE_FAULTS=full $(BIN)/python -m pytest tests/faults -s -q --timeout 3600
+
+chaos: install  ## kills of every process under load, rescaling, a model of the path, in full; prints a table
+	HEADRACE_FAULTS=full $(BIN)/python -m pytest tests/faults/test_chaos.py tests/faults/test_path.py tests/stream_processor/test_rescaling.py -s -q --timeout 3600
 
 new-module: install  ## scaffold an ERP module: make new-module NAME=quality
 	$(BIN)/headrace new-module $(NAME)

@@ -1,0 +1,1 @@
+"""The stream processor at full strength: `make bench-stream`."""
