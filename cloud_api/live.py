@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +23,7 @@ from erp_modules.kernel.authorisation import Authenticator, Authorisation, Princ
 from erp_modules.kernel.errors import ServiceError
 from erp_modules.kernel.events import Event
 from erp_modules.kernel.rest import problem
+from stream_processor.v1.points_pb2 import Points
 
 QUEUE_MESSAGES = 256
 # How often it is asked whether the caller is still signed in.
@@ -163,19 +165,27 @@ class LiveHub:
 
     async def listen(self, broker: NatsClient) -> None:
         """Subscribe; the subscriptions outlive the broker's absences."""
-        await broker.subscribe("points.*.*", cb=self.on_points)
+        await broker.subscribe("points.>", cb=self.on_points)
         await broker.subscribe("events.>", cb=self.on_event)
 
     async def on_points(self, message: Msg) -> None:
         """Send points to who wants them; nobody wanting them costs next to nothing."""
-        _, site, equipment = message.subject.split(".")
-        wanting = [c for c in self._clients if c.wants_points(site, equipment)]
+        if not self._clients:
+            return
+        # What cannot be read is set aside by the historian's consumer, which says so.
+        with suppress(points.PointsError):
+            for part in points.unpack(message.subject, message.data):
+                self._send_points(part)
+
+    def _send_points(self, part: Points) -> None:
+        wanting = [c for c in self._clients if c.wants_points(part.site, part.equipment)]
         if not wanting:
             return
         try:
-            text = _json(points.live_message(points.decode(message.data)))
+            points.check(part)
         except points.PointsError:
-            return  # the historian's consumer sets it aside and says so
+            return
+        text = _json(points.live_message(part))
         for client in wanting:
             client.offer(text, is_event=False)
 

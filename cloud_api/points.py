@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
 from cloud_api.historian.port import SeriesBlock, WaveformRecord
-from stream_processor.v1.points_pb2 import Points
+from stream_processor.v1.points_pb2 import Points, PointsBatch
 
 
 class PointsError(ValueError):
     """A message of points that cannot be used; says what is wrong with it."""
 
 
-def decode(data: bytes) -> Points:
-    """Return the message.
+def unpack(subject: str, data: bytes) -> Sequence[Points]:
+    """Return the points of a message, each of which is to be checked.
+
+    On `points.{site}.{equipment}` are those of one block, as processors wrote them before batches.
 
     Raises:
-        PointsError: it is none, names nothing, or its arrays are not of equal length.
+        PointsError: it is no message of points.
     """
     try:
-        points = Points.FromString(data)
+        if subject.count(".") > 1:
+            return [Points.FromString(data)]
+        return PointsBatch.FromString(data).points
     except DecodeError as error:
         raise PointsError(f"not a message of points: {error}") from error
+
+
+def check(points: Points) -> None:
+    """Check points.
+
+    Raises:
+        PointsError: they name no machine, or their arrays are not of equal length.
+    """
     if not points.site or not points.equipment:
         raise PointsError("a message of points without site or equipment")
     for aggregate in points.aggregates:
@@ -45,7 +58,6 @@ def decode(data: bytes) -> Points:
     for waveform in points.waveforms:
         if not waveform.waveform_id or len(waveform.samples) % 4:
             raise PointsError("a waveform without id, or with a part of a sample")
-    return points
 
 
 def blocks(points: Points) -> list[SeriesBlock]:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 import nats.errors
 import structlog
@@ -28,13 +29,14 @@ from cloud_api.streams import POINTS
 from stream_processor.v1.dead_letter_pb2 import DEAD_LETTER_REASON_UNDECODABLE, DeadLetter
 
 DURABLE = "historian"
-# A batch is full by any of these: one commit is one fsync, memory is bounded, and who looks at a
-# trend does not wait longer than this (the live view does not wait at all).
+# A batch is full by any of these: one commit is one fsync, memory is bounded (as arrays, points take
+# about twenty times their bytes), and who looks at a trend does not wait longer than this (the
+# live view does not wait at all).
 BATCH_MESSAGES = 512
-BATCH_BYTES = 16 * 1024**2
+BATCH_BYTES = 1024**2
 BATCH_SECONDS = 0.5
 # Asked for at once: what comes past the bytes of a batch is at most these.
-FETCH_MESSAGES = 64
+FETCH_MESSAGES = 16
 TEND_SECONDS = 60.0
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 # After this long the log gives what a killed server took to the next one.
@@ -59,6 +61,16 @@ async def _gather(subscription: JetStreamContext.PullSubscription) -> list[Msg]:
         messages += found
         size += sum(len(message.data) for message in found)
     return messages
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A part of a message, or all of it, that cannot be read, and why."""
+
+    message: Msg
+    subject: str
+    content: bytes
+    detail: str
 
 
 class PointsConsumer:
@@ -134,41 +146,50 @@ class PointsConsumer:
                 attempt += 1
                 for message in messages:
                     await message.in_progress()
-        for message, detail in rejected:
-            await self._set_aside(message, detail)
+        for found in rejected:
+            await self._set_aside(found)
         for message in messages:
             await message.ack()
         HISTORIAN_BATCH_MESSAGES.observe(len(messages))
-        POINTS_MESSAGES.inc(len(messages) - len(rejected))
+        POINTS_MESSAGES.inc(len(messages) - len({id(found.message) for found in rejected}))
 
-    def _write(self, messages: Sequence[Msg]) -> list[tuple[Msg, str]]:
+    def _write(self, messages: Sequence[Msg]) -> list[Rejected]:
         """Write what can be read, in a thread, and return what cannot, with the reason."""
         blocks: list[SeriesBlock] = []
         waveforms: list[WaveformRecord] = []
-        rejected: list[tuple[Msg, str]] = []
+        rejected: list[Rejected] = []
         for message in messages:
             try:
-                decoded = points.decode(message.data)
+                parts = points.unpack(message.subject, message.data)
             except points.PointsError as error:
-                rejected.append((message, str(error)))
+                rejected.append(Rejected(message, message.subject, message.data, str(error)))
                 continue
-            blocks += points.blocks(decoded)
-            waveforms += points.waveforms(decoded)
+            for part in parts:
+                try:
+                    points.check(part)
+                except points.PointsError as error:
+                    subject = f"points.{part.site}.{part.equipment}"
+                    content = part.SerializeToString()
+                    rejected.append(Rejected(message, subject, content, str(error)))
+                    continue
+                blocks += points.blocks(part)
+                waveforms += points.waveforms(part)
         self._historian.write(blocks, waveforms)
         return rejected
 
-    async def _set_aside(self, message: Msg, detail: str) -> None:
+    async def _set_aside(self, rejected: Rejected) -> None:
         """Keep what cannot be read as a dead letter, so that it is findable and stops nothing."""
         POINTS_REJECTED.inc()
-        identity = f"points-{hashlib.sha256(message.data).hexdigest()[:16]}"
+        message = rejected.message
+        identity = f"points-{hashlib.sha256(rejected.content).hexdigest()[:16]}"
         received = Timestamp()
         received.FromDatetime(message.metadata.timestamp)
         letter = DeadLetter(
             dead_letter_id=identity,
             reason=DEAD_LETTER_REASON_UNDECODABLE,
-            detail=detail,
-            topic=message.subject,
-            payload=message.data,
+            detail=rejected.detail,
+            topic=rejected.subject,
+            payload=rejected.content,
             log_sequence=message.metadata.sequence.stream,
             receive_time=received,
         )
@@ -178,4 +199,4 @@ class PointsConsumer:
             letter.SerializeToString(),
             headers={"Nats-Msg-Id": identity},
         )
-        log.warning("points_rejected", subject=message.subject, detail=detail)
+        log.warning("points_rejected", subject=rejected.subject, detail=rejected.detail)

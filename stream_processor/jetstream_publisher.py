@@ -13,6 +13,8 @@ import nats
 import nats.errors
 import structlog
 from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import PubAck
 from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NotFoundError
 
@@ -55,6 +57,7 @@ class JetStreamPublisher:
         self._stopping = stopping
         self._loop = asyncio.new_event_loop()
         self._client: Client | None = None
+        self._context: JetStreamContext | None = None
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="jetstream-publisher", daemon=True
         )
@@ -103,7 +106,8 @@ class JetStreamPublisher:
                     reconnect_time_wait=RETRY_S,
                     error_cb=_report,
                 )
-                await ensure(self._client.jetstream(), self._settings)
+                self._context = self._client.jetstream()
+                await ensure(self._context, self._settings)
                 return
             except (OSError, nats.errors.Error) as error:
                 delay = await self._pause("the broker is not ready", error, delay)
@@ -120,25 +124,49 @@ class JetStreamPublisher:
             raise RuntimeError("start the publisher before publishing")
         return self._client
 
+    def _jetstream(self) -> JetStreamContext:
+        if self._context is None:
+            raise RuntimeError("start the publisher before publishing")
+        return self._context
+
     async def _publish_all(self, messages: Sequence[Outgoing]) -> str | None:
-        await asyncio.gather(*(self._publish(message) for message in messages))
+        delay = RETRY_S
+        while messages:
+            messages, error = await self._publish_once(messages)
+            if error is not None:
+                subject = messages[0].subject
+                delay = await self._pause(f"{subject} was not stored", error, delay)
         return None
 
-    async def _publish(self, message: Outgoing) -> None:
-        headers = {"Nats-Msg-Id": message.message_id} if message.message_id else None
-        delay = RETRY_S
-        while True:
-            try:
-                await (
-                    self._connected()
-                    .jetstream()
-                    .publish(
-                        message.subject, message.payload, timeout=ACK_TIMEOUT_S, headers=headers
+    async def _publish_once(
+        self, messages: Sequence[Outgoing]
+    ) -> tuple[Sequence[Outgoing], Exception | None]:
+        """Send messages one behind the other; return those that were not confirmed, and why."""
+        confirmations: list[asyncio.Future[PubAck]] = []
+        try:
+            for message in messages:
+                headers = {"Nats-Msg-Id": message.message_id} if message.message_id else None
+                confirmations.append(
+                    await self._jetstream().publish_async(
+                        message.subject, message.payload, headers=headers
                     )
                 )
-                return
-            except (OSError, nats.errors.Error, JetStreamError) as error:
-                delay = await self._pause(f"{message.subject} was not stored", error, delay)
+        except (OSError, nats.errors.Error, JetStreamError) as error:
+            _forget(confirmations)
+            return messages, error
+        await asyncio.wait(confirmations, timeout=ACK_TIMEOUT_S)
+        _forget(confirmations)
+        left, why = [], None
+        for message, confirmation in zip(messages, confirmations, strict=True):
+            error_of = (
+                nats.errors.TimeoutError() if confirmation.cancelled() else confirmation.exception()
+            )
+            if isinstance(error_of, OSError | nats.errors.Error | JetStreamError):
+                left.append(message)
+                why = error_of
+            elif error_of is not None:
+                raise error_of
+        return left, why
 
     async def _tell(self, subject: str, payload: bytes) -> None:
         client = self._connected()
@@ -153,12 +181,18 @@ class JetStreamPublisher:
         delay = RETRY_S
         while True:
             try:
-                found = await self._connected().jetstream().get_msg(TELEMETRY, seq=log_sequence)
+                found = await self._jetstream().get_msg(TELEMETRY, seq=log_sequence)
                 return Stored(found.data or b"", found.time)
             except NotFoundError:
                 return None
             except (OSError, nats.errors.Error, JetStreamError) as error:
                 delay = await self._pause("the log was not read", error, delay)
+
+
+def _forget(confirmations: Sequence[asyncio.Future[PubAck]]) -> None:
+    """Wait no longer for what has not come."""
+    for confirmation in confirmations:
+        confirmation.cancel()
 
 
 async def _report(error: Exception) -> None:

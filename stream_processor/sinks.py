@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from typing import Any, Generic, TypeVar
 
@@ -29,11 +29,13 @@ from stream_processor.schema import Schema
 from stream_processor.sparkplug import rebirth_command, resend_command
 from stream_processor.v1 import dead_letter_pb2 as dl
 from stream_processor.v1.alert_pb2 import Advisory
-from stream_processor.v1.points_pb2 import Points
+from stream_processor.v1.points_pb2 import Points, PointsBatch
 
 SCHEMA = Schema("a sink")
 # Unconfirmed writes of a partition; more and the flow waits.
 MAX_UNCONFIRMED = 256
+# A message of points is no larger, but for a block that is by itself.
+MOST_BATCH_BYTES = 256 * 1024
 
 Item = TypeVar("Item")
 
@@ -94,13 +96,30 @@ class PointsPartition(ConfirmedPartition[Points]):
         self._publisher = publisher
 
     def send(self, values: list[Points]) -> Sequence[Future[str | None]]:
-        """Publish points."""
+        """Publish points, those of a site together."""
         self._counts["points"] += len(values)
         return [
             self._publisher.publish(
-                [Outgoing(f"points.{p.site}.{p.equipment}", p.SerializeToString()) for p in values]
+                [
+                    Outgoing(f"points.{batch.points[0].site}", batch.SerializeToString())
+                    for batch in batched(values)
+                ]
             )
         ]
+
+
+def batched(values: Iterable[Points]) -> Iterator[PointsBatch]:
+    """Yield points in batches, each of one site and of no more bytes than a batch should have."""
+    batches: dict[str, tuple[PointsBatch, int]] = {}
+    for value in values:
+        batch, size = batches.get(value.site, (PointsBatch(), 0))
+        if batch.points and size + value.ByteSize() > MOST_BATCH_BYTES:
+            yield batch
+            batch, size = PointsBatch(), 0
+        batch.points.append(value)
+        batches[value.site] = batch, size + value.ByteSize()
+    for batch, _ in batches.values():
+        yield batch
 
 
 class DeadLetterPartition(ConfirmedPartition[SetAside]):

@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 
 from benchmarks.stream.log import Fleet, connect, message
 from headrace.broker import Broker
-from stream_processor.v1.points_pb2 import Points
+from stream_processor.v1.points_pb2 import PointsBatch
 
 # Numbers of the machines that are hot in a round of the load, counted from 0.
 Hot = Callable[[int], frozenset[int]]
@@ -75,8 +75,8 @@ class Load:
 
     async def _take(self, found: Msg) -> None:
         self.newest_points_s = now = time.time()
-        points = Points.FromString(found.data)
-        self.points.setdefault((points.equipment, points.sent_time_ms), now)
+        for points in PointsBatch.FromString(found.data).points:
+            self.points.setdefault((points.equipment, points.sent_time_ms), now)
 
     async def _publish(self, connection: Client) -> None:
         self.begin = begin = time.time()

@@ -12,7 +12,7 @@ import nats
 import numpy as np
 import pytest
 
-from stream_processor.v1.points_pb2 import Points
+from stream_processor.v1.points_pb2 import Points, PointsBatch
 
 START = 1_767_225_600_000
 
@@ -22,8 +22,8 @@ async def publish(server: Any, *messages: Points) -> None:
         server.broker.nats_url, user=server.broker.user, password=server.broker.password
     )
     for message in messages:
-        subject = f"points.{message.site}.{message.equipment}"
-        await client.jetstream().publish(subject, message.SerializeToString())
+        batch = PointsBatch(points=[message])
+        await client.jetstream().publish(f"points.{message.site}", batch.SerializeToString())
     await client.close()
 
 

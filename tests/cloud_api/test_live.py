@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from cloud_api.live import QUEUE_MESSAGES, LiveClient, Subscription, SubscriptionError
 from erp_modules.kernel.authorisation import Authorisation, Principal, Role
-from stream_processor.v1.points_pb2 import Points
+from stream_processor.v1.points_pb2 import Points, PointsBatch
 
 
 def points(site: str, equipment: str, health: float = 0.9) -> Points:
@@ -44,8 +44,8 @@ async def publish(server: Any, *messages: Points) -> None:
         server.broker.nats_url, user=server.broker.user, password=server.broker.password
     )
     for message in messages:
-        subject = f"points.{message.site}.{message.equipment}"
-        await client.jetstream().publish(subject, message.SerializeToString())
+        batch = PointsBatch(points=[message])
+        await client.jetstream().publish(f"points.{message.site}", batch.SerializeToString())
     await client.close()
 
 

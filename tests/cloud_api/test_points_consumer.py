@@ -18,7 +18,7 @@ from cloud_api.points_consumer import PointsConsumer
 from cloud_api.streams import ensure_streams
 from headrace.broker import Broker
 from stream_processor.v1.dead_letter_pb2 import DEAD_LETTER_REASON_UNDECODABLE, DeadLetter
-from stream_processor.v1.points_pb2 import Points
+from stream_processor.v1.points_pb2 import Points, PointsBatch
 
 START = 1_767_225_600_000
 
@@ -207,6 +207,23 @@ async def test_what_cannot_be_read_is_set_aside_and_stops_nothing(
     assert letter.topic == "points.plant.P-101"
     letter = DeadLetter.FromString((await jetstream.get_msg("DEADLETTER", 2)).data or b"")
     assert "'health'" in letter.detail
+
+
+async def test_points_that_came_together_are_kept_each_by_itself(
+    jetstream: JetStreamContext, historian: DuckDBHistorian
+) -> None:
+    uneven = Points(site="plant", equipment="F-201")
+    uneven.series.add(name="health", time_ms=[1, 2], value=[1.0])
+    good = [Points.FromString(message(second, second / 10)) for second in (1, 2)]
+    batch = PointsBatch(points=[good[0], uneven, good[1]])
+    await jetstream.publish("points.plant", batch.SerializeToString())
+    async with running(PointsConsumer(jetstream, historian)):
+        await until(lambda: health(historian) == [0.1, 0.2])
+        await drained(jetstream)
+    assert (await jetstream.stream_info("DEADLETTER")).state.messages == 1
+    letter = DeadLetter.FromString((await jetstream.get_msg("DEADLETTER", 1)).data or b"")
+    assert letter.topic == "points.plant.F-201"
+    assert Points.FromString(letter.payload) == uneven
 
 
 async def test_a_broker_that_went_away_is_waited_for(

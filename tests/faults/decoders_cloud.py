@@ -19,7 +19,7 @@ from erp_modules.kernel.errors import InvalidArgument
 from erp_modules.kernel.fields import time_of, validate
 from erp_modules.maintenance import advisories
 from stream_processor.v1.alert_pb2 import Advisory
-from stream_processor.v1.points_pb2 import Points
+from stream_processor.v1.points_pb2 import Points, PointsBatch
 
 NOW_MS = 1_767_592_800_000
 
@@ -83,14 +83,15 @@ def some_points() -> bytes:
         waveform_id="w", channel="Vibration", start_time_ms=NOW_MS, sample_rate_hz=100.0,
         samples=np.ones(4, "<f4").tobytes(),
     )  # fmt: skip
-    return made.SerializeToString()
+    return PointsBatch(points=[made]).SerializeToString()
 
 
 def take_points(content: bytes) -> None:
-    read = points.decode(content)
-    points.blocks(read)
-    points.waveforms(read)
-    json.dumps(points.live_message(read), allow_nan=False)
+    for read in points.unpack("points.s", content):
+        points.check(read)
+        points.blocks(read)
+        points.waveforms(read)
+        json.dumps(points.live_message(read), allow_nan=False)
 
 
 DECODERS = (
@@ -130,6 +131,10 @@ DECODERS = (
         bend_text,
     ),
     Decoder(
-        "cloud: points", take_points, (some_points(),), (points.PointsError,), bend_message(Points)
+        "cloud: points",
+        take_points,
+        (some_points(),),
+        (points.PointsError,),
+        bend_message(PointsBatch),
     ),
 )

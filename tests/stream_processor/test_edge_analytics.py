@@ -23,7 +23,7 @@ from edge_agent.drivers.base import Block
 from firmware_sim.driver import create
 from headrace import gateway
 from headrace.broker import Broker
-from stream_processor.v1.points_pb2 import Points
+from stream_processor.v1.points_pb2 import Points, PointsBatch
 
 HERE = Path(__file__).parent
 SITE, NODE = "riverside", "gw-1"
@@ -115,13 +115,14 @@ def all_points(broker: Broker, equipment: str) -> list[Points]:
         try:
             log = connection.jetstream()
             subscription = await log.subscribe(
-                f"points.{SITE}.{equipment}", stream="POINTS", ordered_consumer=True
+                f"points.{SITE}", stream="POINTS", ordered_consumer=True
             )
             count = (await log.stream_info("POINTS")).state.messages
             found = [await subscription.next_msg(timeout=10) for _ in range(count)]
         finally:
             await connection.close()
-        return [Points.FromString(message.data) for message in found]
+        batches = [PointsBatch.FromString(message.data) for message in found]
+        return [p for batch in batches for p in batch.points if p.equipment == equipment]
 
     return asyncio.run(read())
 

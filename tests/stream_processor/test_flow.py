@@ -13,7 +13,7 @@ import nats
 import pytest
 
 from edge_agent.v1.sparkplug_b_pb2 import Metric, Payload
-from stream_processor.v1.points_pb2 import Points
+from stream_processor.v1.points_pb2 import Points, PointsBatch
 
 
 def test_a_block_becomes_an_advisory_points_and_an_acknowledgement(
@@ -69,7 +69,7 @@ def published(broker: Any) -> list[Points]:
             found = [await subscription.next_msg(timeout=10) for _ in range(count)]
         finally:
             await connection.close()
-        return [Points.FromString(message.data) for message in found]
+        return [p for message in found for p in PointsBatch.FromString(message.data).points]
 
     return asyncio.run(read())
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stream_processor import main
-from stream_processor.v1.points_pb2 import Points
+from stream_processor.v1.points_pb2 import Points, PointsBatch
 
 
 def test_a_wrong_setting_is_one_clear_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,9 +54,9 @@ async def first_points(broker: Any) -> Points:
     connection = await nats.connect(broker.nats_url, user=broker.user, password=broker.password)
     try:
         subscription = await connection.jetstream().subscribe(
-            "points.riverside.P-101", stream="POINTS", ordered_consumer=True
+            "points.riverside", stream="POINTS", ordered_consumer=True
         )
         message = await subscription.next_msg(timeout=10)
-        return Points.FromString(message.data)
+        return PointsBatch.FromString(message.data).points[0]
     finally:
         await connection.close()

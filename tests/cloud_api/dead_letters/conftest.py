@@ -22,7 +22,7 @@ from headrace.broker import Broker, free_port
 from stream_processor.settings import Settings
 from stream_processor.streams import configurations
 from stream_processor.v1 import dead_letter_pb2 as dl
-from stream_processor.v1.points_pb2 import Points
+from stream_processor.v1.points_pb2 import Points, PointsBatch
 
 
 def now_ms() -> int:
@@ -112,7 +112,8 @@ class Log:
 
     def points(self, site: str) -> list[Points]:
         """Return the points of a site."""
-        return [Points.FromString(m.data) for m in self.messages("POINTS", f"points.{site}.")]
+        batches = [PointsBatch.FromString(m.data) for m in self.messages("POINTS")]
+        return [p for batch in batches for p in batch.points if p.site == site]
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ from stream_processor.v1.alert_pb2 import (
     FeatureEvidence,
     Severity,
 )
-from stream_processor.v1.points_pb2 import Aggregate, Points, Series, Waveform
+from stream_processor.v1.points_pb2 import Aggregate, Points, PointsBatch, Series, Waveform
 
 SITE = "bottling"
 PASSWORD = "a password for the tests"
@@ -268,7 +268,8 @@ class PlantServer:
 
     def publish(self, *points: Points) -> None:
         """Put points in the log, as the processor does."""
-        self.send([(f"points.{p.site}.{p.equipment}", p.SerializeToString()) for p in points])
+        batches = [(p.site, PointsBatch(points=[p])) for p in points]
+        self.send([(f"points.{site}", batch.SerializeToString()) for site, batch in batches])
 
     def block(self, tag: str, seconds: int) -> Points:
         """Return what the processor writes for the last seconds of a machine."""
