@@ -22,12 +22,14 @@ class Births:
     """The births of one edge node."""
 
     def __init__(self) -> None:
+        self._site = self._edge_node = ""
         self.boot_epoch: int | None = None
         # Whether the node numbers its batches; a foreign one does not.
         self.numbered = False
         # Aliases of the batch numbers.
         self.aliases: dict[int, str] = {}
-        self._devices: dict[str, dict[int, Birth]] = {}
+        # By boot epoch; a payload until it is asked for. After a start few of them are at once.
+        self._devices: dict[str, dict[int, Birth | bytes]] = {}
         # Number of the session, and since when node and devices are away: then all that they
         # said is stale. Milliseconds since the epoch, UTC.
         self.bd_seq: int | None = None
@@ -94,9 +96,19 @@ class Births:
         return self.boot_epoch is not None and found.boot_epoch <= self.boot_epoch
 
     def of(self, equipment: str, boot_epoch: int) -> Birth | None:
-        """Return a device's birth in a boot epoch, else its newest, None when there is none."""
+        """Return a device's birth in a boot epoch, else its newest, None when there is none.
+
+        Raises:
+            BadInputError: it is from before a restart, and this code does not read it.
+        """
         known = self._devices.get(equipment)
-        return (known.get(boot_epoch) or known[max(known)]) if known else None
+        if not known:
+            return None
+        epoch = boot_epoch if boot_epoch in known else max(known)
+        birth = known[epoch]
+        if isinstance(birth, bytes):
+            birth = known[epoch] = read_birth(self._site, self._edge_node, equipment, birth)
+        return birth
 
     def state(self) -> dict[str, Any]:
         """Return the births as values of built-in types."""
@@ -104,7 +116,10 @@ class Births:
             "node": (self.boot_epoch, self.numbered, dict(self.aliases)),
             "away": (self.bd_seq, self.away_since_ms, dict(self._devices_away)),
             "devices": {
-                equipment: {epoch: birth.payload for epoch, birth in known.items()}
+                equipment: {
+                    epoch: birth if isinstance(birth, bytes) else birth.payload
+                    for epoch, birth in known.items()
+                }
                 for equipment, known in self._devices.items()
             },
         }
@@ -113,15 +128,10 @@ class Births:
     def restore(cls, state: dict[str, Any], site: str, edge_node: str) -> Self:
         """Return the births that `state` wrote."""
         self = cls()
+        self._site, self._edge_node = site, edge_node
         self.boot_epoch, self.numbered, aliases = state["node"]
         self.aliases = dict(aliases)
         self.bd_seq, self.away_since_ms, away = state["away"]
         self._devices_away = dict(away)
-        self._devices = {
-            equipment: {
-                epoch: read_birth(site, edge_node, equipment, payload)
-                for epoch, payload in known.items()
-            }
-            for equipment, known in state["devices"].items()
-        }
+        self._devices = {equipment: dict(known) for equipment, known in state["devices"].items()}
         return self
