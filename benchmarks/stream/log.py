@@ -28,12 +28,18 @@ SHIFT = 25.0
 Message = tuple[str, bytes]
 
 
-def channels(samples: int) -> tuple[Channel, ...]:
-    """Return a temperature at 1 Hz and, with `samples` a block, a vibration."""
-    temperature = Channel("Temperature", "degC", 1.0, "temperature")
-    if not samples:
-        return (temperature,)
-    return Channel("Vibration", "m/s2", samples / SECONDS, "acceleration"), temperature
+def vibrations(samples: int, count: int) -> tuple[str, ...]:
+    """Return the names of a machine's vibrations; without samples it has none."""
+    return tuple(f"Vibration {n + 1}" for n in range(count if samples else 0))
+
+
+def channels(samples: int, count: int) -> tuple[Channel, ...]:
+    """Return `count` vibrations of `samples` a block, and a temperature at 1 Hz."""
+    rate = samples / SECONDS
+    return (
+        *(Channel(name, "m/s2", rate, "acceleration") for name in vibrations(samples, count)),
+        Channel("Temperature", "degC", 1.0, "temperature"),
+    )
 
 
 @dataclass
@@ -43,11 +49,12 @@ class Node:
     name: str
     machines: int
     samples: int
+    vibrations: int = 1
     batch: int = 0
     codecs: list[DeviceCodec] = field(init=False)
 
     def __post_init__(self) -> None:
-        declared = channels(self.samples)
+        declared = channels(self.samples, self.vibrations)
         self.codecs = [
             DeviceCodec(
                 Device(f"{self.name}-{n}", CLASS, PATH, declared, "", "simulated"), n
@@ -71,15 +78,17 @@ class Node:
 class Fleet:
     """Edge nodes spread evenly over the partitions, with machines of noise that can be made hot."""
 
-    def __init__(self, partitions: int, nodes: int, machines: int, samples: int) -> None:
+    def __init__(
+        self, partitions: int, nodes: int, machines: int, samples: int, vibrating: int = 1
+    ) -> None:
         """Make `nodes` nodes a partition with `machines` machines each.
 
-        A block has `samples` samples of vibration, and five of temperature.
+        A block has `samples` samples of each of `vibrating` vibrations, and five of temperature.
         """
         self.nodes = [
-            Node(name, machines, samples) for name in spread(partitions, nodes)
+            Node(name, machines, samples, vibrating) for name in spread(partitions, nodes)
         ]  # fmt: skip
-        self.samples = samples
+        self.samples_a_block = samples * vibrating + SECONDS
         self.round = 0
         random = np.random.default_rng(1)
         self._vibration = random.normal(size=(NOISES, samples)).astype(np.float32)
@@ -89,11 +98,6 @@ class Fleet:
     def machines(self) -> int:
         """Machines in all."""
         return sum(node.machines for node in self.nodes)
-
-    @property
-    def samples_a_block(self) -> int:
-        """Samples of all channels of a block."""
-        return self.samples + SECONDS
 
     def births(self, now_ms: int) -> Iterator[Message]:
         """Yield the births of all."""
@@ -110,8 +114,8 @@ class Fleet:
                 codec = node.codecs[place]
                 noise = (self.round * 7 + number) % NOISES
                 samples = {"Temperature": self._temperature[noise] + SHIFT * (number in hot)}
-                if self.samples:
-                    samples["Vibration"] = self._vibration[noise]
+                for n, name in enumerate(vibrations(node.samples, node.vibrations)):
+                    samples[name] = self._vibration[(noise + n) % NOISES]
                 start_ms = START_MS + self.round * SECONDS * 1000
                 yield node, codec, Block(codec.device.tag, start_ms, samples)
                 number += 1

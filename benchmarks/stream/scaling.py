@@ -59,11 +59,13 @@ def measure(made: Bench, fleet: Fleet, processes: int, rounds: int) -> Round:
     return Round(rounds * fleet.machines, end - begin, cpu_after - cpu, broker_after - broker)
 
 
-def run(turns: int, seconds: float, samples: int, nodes: int, machines: int) -> None:
+def run(
+    turns: int, seconds: float, samples: int, vibrations: int, nodes: int, machines: int
+) -> None:
     """Take turns of one process and of two, and print the medians."""
     found: dict[int, list[Round]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory(prefix="headrace-") as name, bench(Path(name)) as made:
-        fleet = Fleet(made.partitions, nodes, machines, samples)
+        fleet = Fleet(made.partitions, nodes, machines, samples, vibrations)
         made.fill(fleet.births(int(time.time() * 1000)))
         # Baselines, windows and caches; and how much one process takes in a turn.
         first = measure(made, fleet, 1, WARM_UP)
@@ -110,8 +112,16 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0, help="a turn of one process")
-    parser.add_argument("--samples", type=int, default=1024)
+    parser.add_argument("--samples", type=int, default=1024, help="a block of a vibration")
+    parser.add_argument("--vibrations", type=int, default=4, help="a machine")
     parser.add_argument("--nodes", type=int, default=4, help="edge nodes a partition")
     parser.add_argument("--machines", type=int, default=8, help="machines a node")
     given = parser.parse_args()
-    run(given.turns, given.seconds, given.samples, given.nodes, given.machines)
+    run(
+        given.turns,
+        given.seconds,
+        given.samples,
+        given.vibrations,
+        given.nodes,
+        given.machines,
+    )
