@@ -29,9 +29,9 @@ from cloud_api.streams import POINTS
 from stream_processor.v1.dead_letter_pb2 import DEAD_LETTER_REASON_UNDECODABLE, DeadLetter
 
 DURABLE = "historian"
-# A batch is full by any of these: one commit is one fsync, memory is bounded (as arrays, points take
-# about twenty times their bytes), and who looks at a trend does not wait longer than this (the
-# live view does not wait at all).
+# A batch is full by any of these: one commit is one fsync, memory is bounded (points as arrays take
+# about twenty times their bytes), and who looks at a trend does not wait longer than this (the live
+# view does not wait at all).
 BATCH_MESSAGES = 512
 BATCH_BYTES = 1024**2
 BATCH_SECONDS = 0.5
