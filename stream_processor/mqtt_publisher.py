@@ -18,6 +18,7 @@ import aiomqtt
 import structlog
 
 from stream_processor.settings import Settings
+from stream_processor.tasks import first_of
 
 RETRY_S = 0.5
 FAREWELL_TIMEOUT_S = 2.0
@@ -143,19 +144,8 @@ class MqttPublisher:
             if any(int(getattr(code, "value", code)) >= 0x80 for code in granted):
                 raise aiomqtt.MqttError(f"{self._state_topic}: the broker refused to subscribe")
             await client.publish(self._state_topic, birth, qos=1, retain=True)
-        tasks = {
-            asyncio.create_task(self._publish(client)),
-            # It is the one who notices that the broker is gone.
-            asyncio.create_task(self._stay_online(client, birth)),
-        }
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        # The second is the one who notices that the broker is gone.
+        await first_of(self._publish(client), self._stay_online(client, birth))
         if self._state_topic:
             death = state(False, time.time_ns() // 1_000_000)
             await client.publish(

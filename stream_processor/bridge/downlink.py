@@ -13,10 +13,10 @@ from stream_processor.bridge.metrics import Metrics
 from stream_processor.bridge.mqtt_client import connected
 from stream_processor.bridge.outbox import Downward, HostState, Outbox
 from stream_processor.bridge.settings import Settings
-from stream_processor.bridge.tasks import first_of
 from stream_processor.bridge.tls import context_of
 from stream_processor.bridge.topics import downward, is_command
 from stream_processor.mqtt_publisher import is_offline
+from stream_processor.tasks import first_of
 
 FAREWELL_TIMEOUT_S = 2.0
 # A broker that syncs to a busy disk may take its time.

@@ -21,10 +21,10 @@ from stream_processor.bridge.lease import Lease, StoredSession, bucket
 from stream_processor.bridge.log_writer import LogWriter, connected
 from stream_processor.bridge.metrics import Metrics
 from stream_processor.bridge.settings import Settings
-from stream_processor.bridge.tasks import all_of, first_of
 from stream_processor.bridge.uplink import Uplink
 from stream_processor.logs import configure_logging
 from stream_processor.settings import SettingsError
+from stream_processor.tasks import all_of, first_of
 
 REPORT_INTERVAL_S = 10.0
 RETRY_S = 0.25

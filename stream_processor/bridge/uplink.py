@@ -19,9 +19,9 @@ from stream_processor.bridge.log_writer import LogWriter
 from stream_processor.bridge.metrics import Metrics
 from stream_processor.bridge.plant_session import PlantSession
 from stream_processor.bridge.settings import Settings
-from stream_processor.bridge.tasks import first_of
 from stream_processor.bridge.topics import Misfit, bridge_topic, message_id, route, upward
 from stream_processor.messages import SetAside
+from stream_processor.tasks import first_of
 from stream_processor.v1 import dead_letter_pb2 as dl
 
 # Of payloads, above which reading waits whatever their number.

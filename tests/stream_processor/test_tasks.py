@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from stream_processor.bridge.tasks import all_of, first_of
+from stream_processor.tasks import all_of, first_of
 
 
 class Leaving:
