@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 BASE ?= HEAD~1
 export UV_LINK_MODE ?= copy
 
-.PHONY: help install ui demo test check format types breaking lock bench bench-edge bench-stream soak faults chaos clean new-module
+.PHONY: help install ui demo test check format types breaking lock bench bench-edge bench-stream evaluate soak faults chaos clean new-module
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -62,6 +62,9 @@ bench-edge: install  ## the agent: windows a second, share of a core, memory, an
 
 bench-stream: install  ## the processor: samples a core, scaling, latency, recovery; about ten minutes
 	$(BIN)/python -m benchmarks.stream
+
+evaluate: install  ## detection and prognosis on real data, from HEADRACE_EVAL_DATA; ARGS=--json
+	$(BIN)/headrace evaluate all $(ARGS)
 
 soak: install  ## the whole stack for half an hour: memory, files, stores
 	$(BIN)/python -m benchmarks.stream.soak --minutes 30

@@ -186,7 +186,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     stopped = asyncio.create_task(stop.wait())
     background: asyncio.Task[None] | None = None
     try:
-        await grpc_server.start(f"{settings.grpc_host}:{settings.grpc_port}")
+        try:
+            await grpc_server.start(f"{settings.grpc_host}:{settings.grpc_port}")
+        except RuntimeError as error:
+            raise SettingsError(
+                "HEADRACE_GRPC_HOST, HEADRACE_GRPC_PORT: cannot listen at "
+                f"{settings.grpc_host}:{settings.grpc_port}: {error}"
+            ) from error
         background = asyncio.create_task(flow())
         done, _ = await asyncio.wait(
             [http, background, stopped], return_when=asyncio.FIRST_COMPLETED
@@ -203,7 +209,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         if background is not None:
             background.cancel()
             await asyncio.gather(background, return_exceptions=True)
-        await broker.close()
+        # One that was never there has nothing to close, and fails to.
+        if broker.is_connected or broker.is_reconnecting:
+            await broker.close()
         historian.close()
         application.close()
         log.info("stopped")

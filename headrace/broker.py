@@ -35,12 +35,14 @@ class BrokerError(RuntimeError):
 def free_port() -> int:
     """Return a TCP port of the loopback interface that was free a moment ago.
 
-    It is below those that systems give to outgoing connections (RFC 6335: from 49152; Linux: from
-    32768), so that none of these takes it before it is used.
+    No port is given twice by one process. It is below those that systems give to outgoing
+    connections (RFC 6335: from 49152; Linux: from 32768), so that none of these takes it before it
+    is used.
     """
     while True:
-        port = secrets.choice(_OWN_PORTS)
-        if is_free(port):
+        port = secrets.choice(OWN_PORTS)
+        if port not in _GIVEN and is_free(port):
+            _GIVEN.add(port)
             return port
 
 
@@ -54,7 +56,9 @@ def is_free(port: int) -> bool:
     return True
 
 
-_OWN_PORTS = range(12_000, 32_000)
+OWN_PORTS = range(12_000, 32_000)
+# Those that were given are not given again: who asked may not use one yet.
+_GIVEN: set[int] = set()
 
 
 def executable() -> str:

@@ -14,6 +14,7 @@ import typer
 from headrace.bridge import bridge
 from headrace.dead_letters import app as dead_letters
 from headrace.edge import app as edge
+from headrace.evaluate import evaluate
 from headrace.fleet import app as fleet
 from headrace.rules import app as rules
 from headrace.stream import app as stream
@@ -25,7 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Headrace: from sensor to spare part.",
 )
-model = typer.Typer(no_args_is_help=True, help="Models of the edge agent.")
+model = typer.Typer(no_args_is_help=True, help="Models of the edge agent, and of remaining life.")
 app.add_typer(model, name="model")
 app.add_typer(edge, name="edge")
 app.add_typer(fleet, name="fleet")
@@ -33,6 +34,7 @@ app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(rules, name="rules")
 app.add_typer(stream, name="stream")
 app.command()(bridge)
+app.command()(evaluate)
 
 
 def show_version(wanted: bool) -> None:
@@ -178,6 +180,54 @@ def train(
         training.run(output, equipment_class, seed, notices.print)
     except training.TrainingError as error:
         raise fail(str(error)) from error
+
+
+@model.command()
+def life(
+    path: Annotated[Path, typer.Argument(help="Run-to-failure histories: a CSV with a header.")],
+    unit_column: Annotated[str, typer.Option("--unit", help="Column that tells units apart.")],
+    equipment_class: Annotated[str, typer.Option("--class", help="Equipment class.")],
+    output: Annotated[Path, typer.Option(help="Where library (.npz) and card (.json) go.")],
+    horizon: Annotated[float, typer.Option(help="Longest life, in rows, that is told apart.")],
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="A column that is no measurement (repeat it).")
+    ] = None,
+    row: Annotated[str, typer.Option(help="What a row is: the unit of a life.")] = "cycles",
+    hours: Annotated[
+        float, typer.Option(help="Hours from row to row, for use in the flow; none for cycles.")
+    ] = float("nan"),
+    label: Annotated[str, typer.Option("--version", help="Of the library.")] = "1",
+    seed: Annotated[int, typer.Option(help="Of training.")] = 1,
+) -> None:
+    """Learn remaining life from histories of an equipment class, each up to its failure.
+
+    Rows of a unit are in order and evenly apart, the last one is its failure.
+    """
+    from headrace import life_training
+
+    try:
+        with progress_bar("life") as bar:
+            library = life_training.run(
+                path,
+                unit_column,
+                tuple(ignore or ()),
+                equipment_class,
+                horizon,
+                row,
+                label,
+                seed,
+                hours,
+                lambda text, done, of: update(bar, text, done, of),
+            )
+        output.mkdir(parents=True, exist_ok=True)
+        library.write(output / f"{equipment_class}.npz")
+    except (life_training.LifeTrainingError, OSError) as error:
+        raise fail(str(error)) from error
+    card = library.card
+    notices.print(
+        f"{library.label}: {card['histories']} histories, {len(library.channels)} channels,"
+        f" RMSE of units left out {card['rmse_of_units_left_out']} {library.unit}"
+    )
 
 
 @app.command("new-module")

@@ -23,6 +23,7 @@ from stream_processor.frames import ChannelInfo, EquipmentInfo, Frame
 from stream_processor.rules.definitions import ModelScore
 from stream_processor.rules.rule_file import RuleFile
 from stream_processor.stages import STAGES, RuleEvaluation
+from stream_processor.stages.chain import Chain as StageChain
 from stream_processor.stages.items import (
     Assessment,
     Condition,
@@ -102,14 +103,11 @@ class Front:
     ) -> None:
         before = STAGES[: [kind for _, kind in STAGES].index(RuleEvaluation)]
         chosen = before if models else (before[0], ("no_models", _Blank))
-        self._stages = [made(name, kind) for name, kind in chosen]
+        self._stages = StageChain(chosen, made)
 
     def feed(self, frame: Frame) -> Outlook:
         """Take a frame through the stages."""
-        item: Any = frame
-        for stage in self._stages:
-            item = stage.update(item)
-        outlook: Outlook = item
+        outlook: Outlook = self._stages.feed(frame)
         return outlook
 
 

@@ -132,7 +132,11 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     log.info("starting", **settings.redacted())
     import_module("stream_processor.kernels").warm_up()
     log.info("kernels are ready")
-    stages: Steps = import_module("stream_processor.stages").STAGES
+    try:
+        stages: Steps = import_module("stream_processor.stages").stages_with(settings.life_dir)
+    except ValueError as error:
+        sys.stderr.write(f"HEADRACE_LIFE_DIR: {error}\n")
+        return 2
     try:
         run(settings, stages)
     except StateError as error:

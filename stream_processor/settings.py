@@ -75,6 +75,15 @@ def _rules(text: str) -> Path:
     return folder
 
 
+def _lives(text: str) -> Path | None:
+    if not text:
+        return None
+    folder = Path(text).absolute()
+    if not folder.is_dir():
+        raise SettingsError(f"HEADRACE_LIFE_DIR is {text!r}: there is no such folder")
+    return folder
+
+
 def _without_password(url: str) -> str:
     parts = urlsplit(url)
     if parts.password is None:
@@ -111,6 +120,7 @@ class Settings:
     metrics_port: int
     log_format: str
     rules_dir: Path
+    life_dir: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -164,6 +174,7 @@ class Settings:
             metrics_port=_integer(environment, "HEADRACE_METRICS_PORT", 0, 0, 65535),
             log_format=log_format,
             rules_dir=_rules(text("HEADRACE_RULES_DIR", str(SHIPPED))),
+            life_dir=_lives(text("HEADRACE_LIFE_DIR", "")),
         )
 
     @property

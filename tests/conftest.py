@@ -25,7 +25,12 @@ from edge_agent.updates import check
 from edge_agent.updates.job import Job, Outcome
 from edge_agent.updates.schedule import job_of
 from edge_agent.updates.store import Store
+from headrace import broker as broker_module
 from headrace.broker import Broker, free_port
+
+# Workers beside each other take ports of their own: one may not use yet what it was given.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+broker_module.OWN_PORTS = range(12_000 + WORKER % 4 * 5000, 17_000 + WORKER % 4 * 5000)
 
 
 @pytest.fixture

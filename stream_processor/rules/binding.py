@@ -311,6 +311,7 @@ def _shaft(known: Catalogue) -> Read:
 _SCORES: dict[str, Read] = {
     "edge": lambda m: m.deviation.edge_ratio,
     "forest": lambda m: m.deviation.forest_ratio,
+    "surprise": lambda m: m.deviation.surprise_ratio,
     "severity": lambda m: m.condition.severity,
     "health": lambda m: m.condition.health,
     "remaining_life": lambda m: math.nan if m.remaining is None else m.remaining.median,

@@ -53,6 +53,7 @@ SCORES: Mapping[str, str] = MappingProxyType(
     {
         "edge": ONE,
         "forest": ONE,
+        "surprise": ONE,
         "severity": ONE,
         "health": ONE,
         "remaining_life": "h",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from stream_processor.models.remaining_life import LifeLibrary
 from stream_processor.stages.advisory import AdvisoryGeneration
 from stream_processor.stages.health import HealthAssessment
 from stream_processor.stages.items import Findings
@@ -22,6 +24,21 @@ STAGES: tuple[tuple[str, type[Any]], ...] = (
 )
 """Name of the step and class of its stage, in the order of the flow."""
 
+
+def stages_with(life_dir: Path | None) -> tuple[tuple[str, type[Any]], ...]:
+    """Return the stages, the prognosis with the life libraries (`*.npz`) of a folder.
+
+    Raises:
+        LifeLibraryError: a file is no life library.
+        StateError: one is of newer code.
+    """
+    if life_dir is None:
+        return STAGES
+    read = [LifeLibrary.read(path) for path in sorted(life_dir.glob("*.npz"))]
+    prognosis = Prognosis.using({library.equipment_class: library for library in read})
+    return tuple((name, prognosis if kind is Prognosis else kind) for name, kind in STAGES)
+
+
 __all__ = [
     "STAGES",
     "AdvisoryGeneration",
@@ -31,4 +48,5 @@ __all__ = [
     "Prognosis",
     "RuleEvaluation",
     "StateDetection",
+    "stages_with",
 ]

@@ -40,7 +40,7 @@ from stream_processor.v1.alert_pb2 import (
 )
 
 SCHEMA = Schema("advisory generation")
-MODEL_VERSION = "headrace-detection/2"
+MODEL_VERSION = "headrace-detection/3"
 MACHINE_RULE = "machine-deviation"
 SENSOR_RULE = "sensor-quality"
 # Severity (1 is the alarm limit) from which a finding is high, and critical.
@@ -159,20 +159,23 @@ class AdvisoryGeneration:
         deviation = item.deviation
         severity = item.condition.severity
         # One channel gives no means to tell one cause from another: nothing to wait for.
-        alone = len(item.known.channels) == 1
-        mode, certain = diagnosis.mode, alone or diagnosis.confidence >= CERTAIN
+        single = len(item.known.channels) == 1
+        mode, certain = diagnosis.mode, single or diagnosis.confidence >= CERTAIN
         if worst is not None and episode.raised and worst.channel == episode.channel:
             if worst.ratio >= 1.0:
                 mode, certain = worst.mode, True
             severity = max(severity, worst.ratio)
         elif worst is not None and not episode.raised and severity < 1.0:
             severity = min(severity, DEADBAND)
-        transition = episode.step(severity, _grade(item, mode), mode, certain, item.time_ms)
+        at_once = item.known.compared
+        transition = episode.step(
+            severity, _grade(item, mode), mode, certain, item.time_ms, at_once
+        )
         if transition == "none":
             return
         advisory = self._begin(item, episode, transition, MACHINE_RULE)
         advisory.confidence = diagnosis.confidence
-        order = np.argsort(-np.abs(deviation.ratio), kind="stable")[:EVIDENCE_FEATURES].tolist()
+        order = _furthest(item.known, deviation)
         known = item.known.features
         top = _headline(item.known, order, diagnosis)
         if transition == "raise":
@@ -280,6 +283,16 @@ def _grade(item: _Moment, mode: FailureMode.ValueType) -> Severity.ValueType:
     if severity >= HIGH:
         return Severity.SEVERITY_HIGH
     return Severity.SEVERITY_MEDIUM
+
+
+def _furthest(known: Catalogue, deviation: Deviation) -> list[int]:
+    """Return the features that have the largest part in what was found, that first."""
+    parts = np.abs(deviation.ratio)
+    if known.compared and deviation.shares.any():
+        # All features are readings there.
+        parts = deviation.shares
+    found: list[int] = np.argsort(-parts, kind="stable")[:EVIDENCE_FEATURES].tolist()
+    return found
 
 
 def _headline(known: Catalogue, order: list[int], diagnosis: Diagnosis) -> int:

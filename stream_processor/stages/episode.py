@@ -17,6 +17,7 @@ ON_DELAY = 3
 LONGEST_ON_DELAY = 15
 # Frames in a row below the deadband before it is cleared.
 OFF_DELAY = 120
+SHORT_OFF_DELAY = 30
 DEADBAND = 0.7
 # Frames between two revisions, and for which a new cause must hold before it is told.
 UPDATE_INTERVAL = 15
@@ -49,11 +50,13 @@ class Episode:
         mode: FailureMode.ValueType,
         certain: bool,
         time_ms: int,
+        at_once: bool = False,
     ) -> Transition:
         """Take a frame and return what there is to say.
 
         `ratio` is the evidence over its limit, `severity` and `mode` what the frame suggests,
-        `certain` whether the cause is clear enough to be told.
+        `certain` whether the cause is clear enough to be told. What is raised `at_once` is so rare
+        that there is nothing to wait for, and it is over the sooner.
         """
         if not self.raised:
             if ratio < 1.0:
@@ -62,13 +65,14 @@ class Episode:
             if self.over == 0:
                 self.window_start_ms = time_ms
             self.over += 1
-            if self.over < ON_DELAY or (not certain and self.over < LONGEST_ON_DELAY):
+            early = self.over < ON_DELAY or (not certain and self.over < LONGEST_ON_DELAY)
+            if early and not at_once:
                 return "none"
             self.raised, self.under, self.since_update, self.revision = True, 0, 0, 1
             self.severity, self.mode, self.other_for = severity, mode, 0
             return "raise"
         self.under = self.under + 1 if ratio < DEADBAND else 0
-        if self.under >= OFF_DELAY:
+        if self.under >= (SHORT_OFF_DELAY if at_once else OFF_DELAY):
             self.raised, self.over = False, 0
             self.revision += 1
             return "clear"

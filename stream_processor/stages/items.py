@@ -64,6 +64,16 @@ class Catalogue:
         return tuple(f.channel for f in self.features if f.name == "mean")
 
     @property
+    def readings_only(self) -> bool:
+        """Whether there is neither a waveform nor a known load to judge a machine by."""
+        return not self.vibration and not self.drivers
+
+    @property
+    def compared(self) -> bool:
+        """Whether a machine is judged by its readings beside each other and by nothing else."""
+        return self.readings_only and len(self.slow) > 1
+
+    @property
     def channels(self) -> tuple[str, ...]:
         """All channels, vibration first."""
         return self.vibration + self.slow
@@ -141,6 +151,10 @@ class Deviation:
     `score` is in standard deviations, signed; `ratio` is the smoothed score over its limit,
     signed: 1 is the limit. `drift_ratio` has one value a watched slow channel. `judged` is False
     when so little was measured that the observation says nothing, for better or worse.
+    `surprise_ratio` is how rare the readings of the slow channels are, together and each by itself,
+    in what was usual of late, over its limit (-log10 of a probability, `surprise_limit`);
+    `evidence` is -log10 of that probability in what is usual of any machine, so that observations
+    compare. `shares` is which share each watched slow channel has.
     """
 
     observation: Observation
@@ -154,6 +168,10 @@ class Deviation:
     drift_ratio: Array
     learning: bool
     judged: bool = True
+    evidence: float = 0.0
+    surprise_ratio: float = 0.0
+    surprise_limit: float = 1.0
+    shares: Array = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from stream_processor.v1.points_pb2 import Points, Waveform
 # What is said of each observation as a whole, by name and unit.
 _JUDGEMENT = (
     ("combination", "1"),
+    ("surprise", "1"),
     ("score", "1"),
     ("health", "1"),
     ("remaining_life_hours", "h"),
@@ -106,6 +107,7 @@ class Publication:
         (condition,), (remaining,) = outlook.assessment.conditions, outlook.remaining
         judgement = (
             deviation.forest_ratio,
+            deviation.surprise_ratio,
             condition.severity,
             condition.health,
             remaining.median if remaining is not None else np.nan,
@@ -187,6 +189,7 @@ def _add_judgement(points: Points, outlook: Outlook) -> None:
     conditions = outlook.assessment.conditions
     judgement = (
         [d.forest_ratio for d in deviations],
+        [d.surprise_ratio for d in deviations],
         [c.severity for c in conditions],
         [c.health for c in conditions],
         [r.median if r is not None else float("nan") for r in outlook.remaining],

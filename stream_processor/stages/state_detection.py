@@ -8,7 +8,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from stream_processor.models import Baseline, DriftMonitor, HalfSpaceForest
+from stream_processor.models import Baseline, DriftMonitor, HalfSpaceForest, JointMonitor
+from stream_processor.models.joint import NOTHING, JointSurprise
 from stream_processor.models.signal import Quality, SignalMonitor
 from stream_processor.schema import Schema, State
 from stream_processor.stages.items import (
@@ -43,6 +44,13 @@ MOST_MEMORY_FRAMES = 400_000.0
 # shorter that is.
 PACE_FRAMES = 1000.0
 PACE_CHANGE = 4.0
+# What is rarer than so many times in a month is an alarm; nothing commoner than this (-log10 of a
+# probability), however seldom observations come.
+ALARMS_A_MONTH = 1.0
+MONTH_MS = 30 * 86_400_000.0
+LEAST_SURPRISE = 3.0
+# Rows that channels together are remembered for, at most.
+MOST_ROWS = 10_000.0
 EDGE_GAIN = 0.25
 EDGE_MOST = 10.0
 
@@ -52,8 +60,8 @@ def _with_layout(state: State) -> State:
     return {"paced": PACE_FRAMES, **state, "layout": None}
 
 
-# 2: what the models were laid out for, with sampling rates.
-SCHEMA = Schema("state detection", 2, {1: _with_layout})
+# 2: what the models were laid out for, with sampling rates. 3: channels together.
+SCHEMA = Schema("state detection", 3, {1: _with_layout, 2: lambda s: {**s, "joint": None}})
 
 
 class StateDetection:
@@ -75,6 +83,7 @@ class StateDetection:
         self._interval_ms = 0.0
         self._paced = PACE_FRAMES
         self._forest_usual = np.zeros(2)
+        self._joint: JointMonitor | None = None
 
     def _prepare(self, known: Catalogue) -> Baseline:
         """Set up what depends on the catalogue; models start anew when the features changed."""
@@ -132,6 +141,8 @@ class StateDetection:
                 dtype=np.int64,
             )
         )
+        if features[self._slow_mean].tolist() != readings:
+            self._joint = None
         if [name for name, _ in layout[0]] != [name for name, _ in before[0]]:
             self._forest = HalfSpaceForest(len(layout[0]))
             self._forest_usual = np.zeros(2)
@@ -168,6 +179,12 @@ class StateDetection:
         faults = _sensor_faults(known, signal)
         drift = self._drift.update(scored.score[self._slow_mean])
         forest_ratio, point = self._forest_score(scored.score, int(warm.any()))
+        # What a machine's load explains is taken from its readings where the load is known.
+        readings = scored.residual if known.drivers else targets
+        surprise = self._surprise(
+            readings[self._slow_mean], item.time_ms, memory, known.readings_only
+        )
+        limit_of_surprise = self._surprise_limit()
 
         observed = int(baseline.seen.max(initial=0.0))
         suspicion = float(np.abs(ratio).max(initial=0.0))
@@ -196,7 +213,30 @@ class StateDetection:
             drift,
             learning,
             judged,
+            surprise.evidence,
+            surprise.value / limit_of_surprise,
+            limit_of_surprise,
+            surprise.shares,
         )
+
+    def _surprise(self, readings: Array, time_ms: int, memory: float, each: bool) -> JointSurprise:
+        """Return how unusual the readings of the slow channels are, and learn them.
+
+        `each` is whether each is followed by itself too, which is worth its state of 14 KB where
+        there is nothing else to go by.
+        """
+        if not readings.size:
+            return NOTHING
+        if self._joint is None:
+            self._joint = JointMonitor(readings.size, each)
+        return self._joint.update(readings, time_ms, min(memory, MOST_ROWS))
+
+    def _surprise_limit(self) -> float:
+        """Return the surprise that is reached so many times a month at this interval."""
+        if self._interval_ms <= 0.0:
+            return LEAST_SURPRISE
+        rows = MONTH_MS / self._interval_ms / ALARMS_A_MONTH
+        return max(float(np.log10(rows)), LEAST_SURPRISE)
 
     def _scale_of(self, level: Array) -> Array:
         """Return what a share of a feature is taken of: the largest level among its unit.
@@ -258,6 +298,7 @@ class StateDetection:
             "drift": self._drift.state(),
             "forest": self._forest.state(),
             "forest_usual": self._forest_usual,
+            "joint": None if self._joint is None else self._joint.state(),
             "edge": self._edge,
             "last_time_ms": self._last_time_ms,
             "interval_ms": self._interval_ms,
@@ -281,6 +322,8 @@ class StateDetection:
         stage._drift = DriftMonitor.restore(state["drift"])
         stage._forest = HalfSpaceForest.restore(state["forest"])
         stage._forest_usual = state["forest_usual"].copy()
+        if state["joint"] is not None:
+            stage._joint = JointMonitor.restore(state["joint"])
         stage._edge = state["edge"]
         stage._last_time_ms = state["last_time_ms"]
         stage._interval_ms = state["interval_ms"]

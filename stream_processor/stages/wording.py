@@ -50,6 +50,7 @@ FEATURES: dict[str, str] = {
     "expression": "expression",
     "edge": "edge model's score",
     "forest": "forest score",
+    "surprise": "surprise",
     "severity": "severity",
     "health": "health",
     "remaining_life": "remaining life",

@@ -18,7 +18,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from headrace.broker import Broker
+from headrace.broker import Broker, free_port
 from stream_processor.v1.points_pb2 import Points
 
 START = 1_767_225_600_000
@@ -132,6 +132,13 @@ def test_a_taken_port_and_a_bad_setting_are_named(new_server: Callable[..., Any]
     server.until(ready=True)
     for changes, word in (
         ({"HEADRACE_DATA_DIR": str(server.directory / "other")}, "HEADRACE_HTTP_PORT"),
+        (
+            {
+                "HEADRACE_DATA_DIR": str(server.directory / "third"),
+                "HEADRACE_HTTP_PORT": str(free_port()),
+            },
+            "HEADRACE_GRPC_PORT",
+        ),
         ({"HEADRACE_HTTP_PORT": "http"}, "HEADRACE_HTTP_PORT"),
         ({"HEADRACE_HTTP_PORT": "0"}, "HEADRACE_HTTP_PORT"),
     ):

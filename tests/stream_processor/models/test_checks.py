@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_processor.models import Baseline, DriftMonitor, HalfSpaceForest, SignalMonitor
+from stream_processor.models import (
+    Baseline,
+    Degradation,
+    DriftMonitor,
+    HalfSpaceForest,
+    JointMonitor,
+    SeriesMonitor,
+    SignalMonitor,
+    Trajectory,
+)
 from stream_processor.models import checks as subject
 from stream_processor.models.checks import Driven
 from stream_processor.schema import Schema
@@ -51,6 +60,24 @@ def observe_signal(model: SignalMonitor, row: Array) -> float:
     return float(np.max([found.dropout, found.stuck, found.spike]))
 
 
+def observe_series(model: SeriesMonitor, row: Array) -> float:
+    """Its times are all over the week."""
+    time_ms = int(abs(row[0]) * 1e9) if np.isfinite(row[0]) else 0
+    return model.update(float(row[0]), time_ms).value
+
+
+def observe_degradation(model: Degradation, row: Array) -> float:
+    """An index an hour, of a machine that has been alarmed."""
+    model.update(model.hours + 1.0, 8.0 + float(row[0]))
+    return model.evidence
+
+
+def observe_trajectory(model: Trajectory, row: Array) -> float:
+    """How far the level of late is from how the machine was at first."""
+    followed = model.update(row)
+    return float(np.nan_to_num(np.abs(followed[0] - followed[-1])).max())
+
+
 DRIVEN: dict[type[Any], Driven] = {
     Baseline: Driven(
         lambda: Baseline(1, np.full(TARGETS, -1)),
@@ -61,6 +88,13 @@ DRIVEN: dict[type[Any], Driven] = {
         learnt=("inverse", "weights"),
         # The load of a row without a single target is learnt all the same.
         traces=0.01,
+    ),
+    Degradation: Driven(
+        lambda: Degradation(20.0, 0.4),
+        observe_degradation,
+        None,
+        width=1,
+        bytes_a_series=500,
     ),
     DriftMonitor: Driven(
         lambda: DriftMonitor(3),
@@ -81,12 +115,47 @@ DRIVEN: dict[type[Any], Driven] = {
         # Their logistic function is a number.
         broken=(np.nan,),
     ),
+    JointMonitor: Driven(
+        lambda: JointMonitor(4),
+        lambda model, row: model.update(row, 0, 10_000.0).value,
+        None,
+        width=4,
+        bytes_a_series=20_000,
+        most=60.0,
+    ),
+    SeriesMonitor: Driven(
+        SeriesMonitor,
+        observe_series,
+        lambda model, row: model.learn(),
+        width=1,
+        bytes_a_series=15_000,
+        most=12.0,
+        learnt=(
+            "slow",
+            "weights",
+            "inverse",
+            "profile",
+            "phases",
+            "blocks",
+            "known",
+            "count",
+            "tails",
+            "events",
+        ),
+    ),
     SignalMonitor: Driven(
         lambda: SignalMonitor(3),
         observe_signal,
         lambda model, row: model.learn(*counts(row)),
         width=3,
         bytes_a_series=150,
+    ),
+    Trajectory: Driven(
+        lambda: Trajectory(3),
+        observe_trajectory,
+        None,
+        width=3,
+        bytes_a_series=300,
     ),
 }
 everyone = pytest.mark.parametrize("kind", DRIVEN, ids=lambda kind: kind.__name__)

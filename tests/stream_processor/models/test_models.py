@@ -10,7 +10,6 @@ from river import anomaly, drift
 
 from stream_processor.models import Baseline, DriftMonitor, HalfSpaceForest
 from stream_processor.models.signal import SignalMonitor
-from stream_processor.models.trend import theil_sen
 
 NONE = np.array([-1], dtype=np.int64)
 TOLERANCE = np.array([0.01])
@@ -153,25 +152,6 @@ def test_each_sensor_fault_has_its_sign(name, missing, run, spikes):
     found = {n: getattr(bad, n)[0] for n in ("dropout", "stuck", "spike")}
     assert found[name] >= 1.0
     assert max(v for n, v in found.items() if n != name) < 0.5
-
-
-def test_the_slope_withstands_outliers_and_its_interval_holds_it():
-    random = np.random.default_rng(8)
-    t = np.arange(40.0)
-    y = 1.0 - 0.01 * t + 0.01 * random.normal(size=40)
-    y[5], y[30] = 5.0, -5.0
-    trend = theil_sen(t, y)
-    assert trend is not None
-    assert trend.significant
-    assert trend.lower < -0.01 < trend.upper
-    assert trend.slope == pytest.approx(-0.01, abs=0.002)
-
-
-def test_noise_has_no_trend_and_few_points_none_at_all():
-    trend = theil_sen(np.arange(30.0), np.random.default_rng(9).normal(size=30))
-    assert trend is not None
-    assert not trend.significant
-    assert theil_sen(np.arange(3.0), np.arange(3.0)) is None
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ def test_one_observation_is_written_as_its_series_are(
         for channel, ratio in zip(known.watched_slow, deviation.drift_ratio, strict=True):
             due[f"{channel}/drift"] = ("1", ratio, [])
         due["combination"] = ("1", deviation.forest_ratio, [])
+        due["surprise"] = ("1", deviation.surprise_ratio, [])
         due |= {"score": ("1", condition.severity, []), "health": ("1", condition.health, [])}
 
         points = publication.points_of(item)

@@ -18,7 +18,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +31,7 @@ from firmware_sim.plant import Plant
 from firmware_sim.scenarios import SCENARIOS
 from stream_processor.frames import ChannelInfo, EquipmentInfo, Frame
 from stream_processor.kernels import warm_up
-from stream_processor.stages import STAGES
+from stream_processor.stages.chain import Chain as Stages
 from stream_processor.v1.alert_pb2 import Advisory, AdvisoryState, FailureMode
 
 DATA = Path(os.environ.get("HEADRACE_EVAL_DATA", "../shared/data"))
@@ -57,15 +56,12 @@ LABELS = {"anomaly", "changepoint"}
 class Chain:
     """The stages of one machine, and what they said."""
 
-    stages: list[Any] = field(default_factory=lambda: [stage() for _, stage in STAGES])
+    stages: Stages = field(default_factory=Stages)
     said: list[Advisory] = field(default_factory=list)
 
     def feed(self, frame: Frame) -> None:
         """Take a frame through the stages."""
-        item: Any = frame
-        for stage in self.stages:
-            item = stage.update(item)
-        self.said += item.advisories
+        self.said += self.stages.feed(frame).advisories
 
     def raised(self) -> list[Advisory]:
         """Return the findings as they were first told."""

@@ -1,0 +1,1 @@
+"""Detection measured: the simulated plant, and sets of recordings."""

@@ -1,0 +1,1 @@
+"""Metrics of detection; each a pure function of scores or flags and labels."""
