@@ -51,11 +51,13 @@ class AcquisitionLogic(StatefulBatchLogic[Message, Output | Mark, dict[str, Any]
         self._counters = counters
         self._tell = tell
         self._rules: RuleBook | None = None
+        self._lost = 0
         if resume is None:
             self._acquisition = Acquisition(lateness_s)
         else:
             self._acquisition = Acquisition.restore(resume, time.time(), lateness_s)
             ledger.recovered(self._acquisition.marks())
+            self._lost = self._acquisition.counts["lost"]
             self._count()
 
     def on_batch(self, values: list[Message]) -> tuple[list[Output | Mark], bool]:
@@ -103,4 +105,13 @@ class AcquisitionLogic(StatefulBatchLogic[Message, Output | Mark, dict[str, Any]
 
     def _count(self) -> None:
         node = f"{self._acquisition.site}/{self._acquisition.edge_node}"
-        self._counters.put(f"acquisition/{node}", self._acquisition.counts)
+        counts = self._acquisition.counts
+        if counts["lost"] > self._lost:
+            log.warning(
+                "batches are lost",
+                node=node,
+                batches=counts["lost"] - self._lost,
+                marks=self._acquisition.batches.reached(),
+            )
+            self._lost = counts["lost"]
+        self._counters.put(f"acquisition/{node}", counts)

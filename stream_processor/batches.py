@@ -175,6 +175,10 @@ class Batches:
         self._again.clear()
         return found
 
+    def reached(self) -> dict[int, int]:
+        """Return by boot epoch the last batch that came in order or was given up."""
+        return {epoch: sequence.watermark for epoch, sequence in self.sequences.items()}
+
     def state(self) -> dict[int, tuple[Any, ...]]:
         """Return the sequences as values of built-in types."""
         return {
