@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from stream_processor.kernels import joint as kernel
 from stream_processor.kernels import series, tails
+from stream_processor.models.layout import Layout
 from stream_processor.models.series import SeriesMonitor
 from stream_processor.schema import Schema
 
@@ -46,10 +48,6 @@ FIRST, FIRST_PER_CHANNEL = 40, 1.5
 # A matrix is worked out anew after so many rows more, as a share of those there were.
 AGAIN = 0.05
 RIDGE = 0.02
-ARRAYS = (
-    "centre", "moments", "maps", "last", "averages", "squares", "spread", "noise", "usual",
-    "counts",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +64,24 @@ class JointSurprise:
     shares: Array
 
 
+@cache
+def layout_of(channels: int) -> Layout:
+    """Return where a learner of so many channels has what."""
+    d, scales = channels, kernel.SCALES.size
+    return Layout({
+        "centre": (2, d),
+        "moments": (2, d, d),
+        "maps": (3, d, d),
+        "last": (2, d),
+        "averages": (2, scales, d),
+        "squares": (2, scales, d),
+        "spread": (kernel.SPREADS.size, d),
+        "noise": (d,),
+        "usual": (2, kernel.VIEWS),
+        "counts": (kernel.COUNTS,),
+    })  # fmt: skip
+
+
 NOTHING = JointSurprise(0.0, 0.0, np.zeros(0))
 
 
@@ -77,19 +93,27 @@ class Learner:
     against its own past. State: 5 numbers a pair of channels.
     """
 
+    centre: Array
+    moments: Array
+    maps: Array
+    last: Array
+    averages: Array
+    squares: Array
+    spread: Array
+    noise: Array
+    usual: Array
+    counts: Array
+
     def __init__(self, channels: int, power: float) -> None:
+        """Begin; beyond what is usual a row counts by `power` of the ratio."""
         d = channels
         self.power = power
-        self.centre = np.zeros((2, d))
-        self.moments = np.zeros((2, d, d))
-        self.maps = np.zeros((3, d, d))
-        self.last = np.zeros((2, d))
-        self.averages = np.zeros((2, kernel.SCALES.size, d))
-        self.squares = np.ones((2, kernel.SCALES.size, d))
-        self.spread = np.ones((kernel.SPREADS.size, d))
-        self.noise = np.ones(d)
-        self.usual = np.zeros((2, kernel.VIEWS))
-        self.counts = np.zeros(kernel.COUNTS)
+        layout = layout_of(d)
+        self.memory = np.zeros(layout.size)
+        for name, array in layout.views(self.memory):
+            setattr(self, name, array)
+        for ratio in (self.squares, self.spread, self.noise):
+            ratio[:] = 1.0
         self.counts[kernel.NEXT] = max(FIRST, FIRST_PER_CHANNEL * d)
         self._z, self._white = np.zeros((2, d)), np.zeros((2, d))
         self._found, self.views = np.zeros(kernel.VIEWS), np.zeros(kernel.VIEWS)
@@ -129,15 +153,6 @@ class Learner:
         self.maps[1] = ahead
         self.maps[2] = _whitening((left + left.T) / 2.0 - 0.5 * ridge * identity, 1e-3)
 
-    def arrays(self) -> dict[str, Array]:
-        """Return what was learnt, by name."""
-        return {name: getattr(self, name) for name in ARRAYS}
-
-    def set(self, arrays: dict[str, Array]) -> None:
-        """Go on from what was learnt; the arrays stay the caller's."""
-        for name in ARRAYS:
-            setattr(self, name, arrays[name].astype(np.float64))
-
     def begin_again(self) -> None:
         """Let what was learnt be worth a few rows, so that what is usual now soon counts."""
         counts = self.counts
@@ -147,7 +162,7 @@ class Learner:
 
     def take_over(self, other: Learner) -> None:
         """Go on from what another has learnt."""
-        self.set(other.arrays())
+        self.memory[:] = other.memory
 
     def shares(self) -> Array:
         """Return which share of the last surprise each channel has (d,)."""
@@ -179,7 +194,9 @@ class JointMonitor:
     """
 
     def __init__(self, channels: int, each: bool = True) -> None:
-        self._learners = [Learner(channels, FIRM), Learner(channels, YIELDING)]
+        self._channels = channels
+        powers = (FIRM, YIELDING) if channels > 1 else ()
+        self._learners = [Learner(channels, power) for power in powers]
         self._series = [SeriesMonitor() for _ in range(channels if each else 0)]
         self._said = tails.new(THRESHOLD, EXCESS) if channels > 1 else tails.new(THRESHOLD_OF_ONE)
         self._tail = self._said.copy()
@@ -198,7 +215,7 @@ class JointMonitor:
             alone[j] = monitor.follow(float(values[j]), time_ms, SERIES_LIMIT).value
             if d > 1:
                 alone[j] = monitor.surprises[QUICK].max()
-        together = self._together(values, memory) if d > 1 else [0.0, 0.0]
+        together = self._together(values, memory) if d > 1 else []
         single = max(float(alone.max()) - float(np.log10(d)), 0.0)
         total = sum(min(one, SAYS) for one in together) + single
         value = tails.surprise(total, self._tail)
@@ -232,8 +249,9 @@ class JointMonitor:
         """Return the arrays."""
         return {
             "schema": SCHEMA.version,
+            "channels": self._channels,
             "lasted": self._lasted,
-            "learners": [one.arrays() for one in self._learners],
+            "learners": [one.memory for one in self._learners],
             "series": [one.state() for one in self._series],
             "tail": self._tail,
         }
@@ -246,9 +264,9 @@ class JointMonitor:
             StateError: the schema is none that this code reads.
         """
         state = SCHEMA.current(state)
-        model = cls(state["learners"][0]["last"].shape[1], bool(state["series"]))
-        for learner, arrays in zip(model._learners, state["learners"], strict=True):
-            learner.set(arrays)
+        model = cls(state["channels"], each=False)
+        for learner, memory in zip(model._learners, state["learners"], strict=True):
+            learner.memory[:] = memory
         model._series = [SeriesMonitor.restore(one) for one in state["series"]]
         model._tail = state["tail"].astype(np.float64)
         model._lasted = state["lasted"]

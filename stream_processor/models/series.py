@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from stream_processor.kernels import counting, cycle, novelty, recurrence
 from stream_processor.kernels import series as kernel
+from stream_processor.models.layout import Layout
 from stream_processor.schema import Schema
 
 Array = npt.NDArray[np.float64]
@@ -17,25 +18,28 @@ SCHEMA = Schema("a series monitor")
 MONTH_MS = 30 * 86_400_000
 # Measured on rows without a label of series that chose nothing (`python -m benchmarks.series`).
 TOGETHER = 4.0
-ARRAYS = (
-    "now",
-    "lags",
-    "runs",
-    "slow",
-    "weights",
-    "inverse",
-    "profile",
-    "clock",
-    "phases",
-    "blocks",
-    "known",
-    "count",
-    "steps",
-    "tails",
-    "events",
-    "found",
-    "recent",
-)
+LAYOUT = Layout({
+    "now": (kernel.NOW,),
+    "lags": (kernel.LAGS,),
+    "runs": (3, kernel.RUN),
+    "slow": (kernel.SLOW,),
+    # The last two are the mean error and how many were seen.
+    "weights": (kernel.LAGS + 3,),
+    "inverse": (kernel.LAGS + 1, kernel.LAGS + 1),
+    "profile": (kernel.HALF_HOURS + kernel.HOURS,),
+    "clock": (cycle.CLOCK,),
+    "phases": (2, cycle.PHASES),
+    "blocks": (cycle.BLOCKS,),
+    "known": (2, novelty.KNOWN),
+    "count": (novelty.COUNT,),
+    "tails": (len(kernel.VIEWS), kernel.TAILS),
+    "events": (len(kernel.VIEWS), recurrence.SIZE),
+    "found": (kernel.FOUND,),
+    # What outlives a series that begins anew.
+    "steps": (counting.STEPS,),
+    "recent": (kernel.HOLD,),
+})  # fmt: skip
+FORGOTTEN = LAYOUT.size - counting.STEPS - kernel.HOLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,35 +86,45 @@ class SeriesMonitor:
     most of them, the increments are followed, and it begins anew. State: about 14 KB.
     """
 
+    _now: Array
+    _lags: Array
+    _runs: Array
+    _slow: Array
+    _weights: Array
+    _inverse: Array
+    _profile: Array
+    _clock: Array
+    _phases: Array
+    _blocks: Array
+    _known: Array
+    _count: Array
+    _tails: Array
+    _events: Array
+    _found: Array
+    _steps: Array
+    _recent: Array
+
     def __init__(self) -> None:
-        self._steps = np.zeros(counting.STEPS)
-        self._recent = np.zeros(kernel.HOLD)
+        self._take(np.zeros(LAYOUT.size))
         self._place = 0
         self._alarmed = 0
         self._forget()
 
-    def _forget(self) -> None:
-        size = kernel.LAGS + 1
-        self._now = np.zeros(kernel.NOW)
-        self._lags = np.zeros(kernel.LAGS)
-        self._runs = np.zeros((3, kernel.RUN))
-        self._slow = np.zeros(kernel.SLOW)
-        # The last two are the mean error and how many were seen; at first the last value is
-        # expected again.
-        self._weights = np.zeros(size + 2)
-        self._weights[1] = 1.0
-        self._inverse = np.eye(size)
-        # Infinite: not known yet.
-        self._profile = np.full(kernel.HALF_HOURS + kernel.HOURS, np.inf)
-        self._clock = np.zeros(cycle.CLOCK)
-        self._phases = np.zeros((2, cycle.PHASES))
-        self._blocks = np.zeros(cycle.BLOCKS)
-        self._known = np.zeros((2, novelty.KNOWN))
-        self._count = np.zeros(novelty.COUNT)
-        self._tails = np.zeros((len(kernel.VIEWS), kernel.TAILS))
-        self._events = np.zeros((len(kernel.VIEWS), recurrence.SIZE))
-        self._found = np.zeros(kernel.FOUND)
+    def _take(self, memory: Array) -> None:
+        """Let the arrays be views of `memory`."""
+        self._memory = memory
         self._surprise = np.zeros(len(kernel.VIEWS))
+        for name, array in LAYOUT.views(memory):
+            setattr(self, f"_{name}", array)
+
+    def _forget(self) -> None:
+        self._memory[:FORGOTTEN] = 0.0
+        # At first the last value is expected again.
+        self._weights[1] = 1.0
+        np.fill_diagonal(self._inverse, 1.0)
+        # Infinite: not known yet.
+        self._profile[:] = np.inf
+        self._surprise[:] = 0.0
 
     @property
     def ready(self) -> bool:
@@ -199,14 +213,12 @@ class SeriesMonitor:
         return surprise
 
     def state(self) -> dict[str, Any]:
-        """Return the arrays."""
-        arrays = {name: getattr(self, f"_{name}") for name in ARRAYS}
+        """Return the memory of all arrays, and where it stands."""
         return {
             "schema": SCHEMA.version,
             "place": self._place,
             "alarmed": self._alarmed,
-            **arrays,
-            "recent": self._recent.astype(np.float32),
+            "memory": self._memory,
         }
 
     @classmethod
@@ -217,8 +229,7 @@ class SeriesMonitor:
             StateError: the schema is none that this code reads.
         """
         state = SCHEMA.current(state)
-        model = cls()
-        for name in ARRAYS:
-            setattr(model, f"_{name}", state[name].astype(np.float64))
+        model = cls.__new__(cls)
+        model._take(state["memory"].astype(np.float64))
         model._place, model._alarmed = state["place"], state["alarmed"]
         return model

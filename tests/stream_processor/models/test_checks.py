@@ -24,6 +24,7 @@ from stream_processor.models import (
 )
 from stream_processor.models import checks as subject
 from stream_processor.models.checks import Driven
+from stream_processor.models.series import LAYOUT
 from stream_processor.schema import Schema
 
 Array = np.ndarray
@@ -130,6 +131,7 @@ DRIVEN: dict[type[Any], Driven] = {
         width=1,
         bytes_a_series=15_000,
         most=12.0,
+        parts=lambda state: dict(LAYOUT.views(state["memory"])),
         learnt=(
             "slow",
             "weights",

@@ -80,10 +80,10 @@ def test_the_unit_of_a_value_does_not_matter() -> None:
 def test_what_alarms_does_not_move_what_is_expected() -> None:
     model = SeriesMonitor()
     followed(daily(10), model)
-    before = model.state()["slow"].copy()
+    before = model._slow.copy()
     surprise = model.follow(200.0, 10 * DAY * STEP_MS, LIMIT)
     assert surprise.value >= LIMIT
-    assert np.array_equal(model.state()["slow"], before)
+    assert np.array_equal(model._slow, before)
 
 
 def test_a_lasting_change_becomes_usual() -> None:
